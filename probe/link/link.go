@@ -1,0 +1,95 @@
+// Package link says what a prober needs of the world: a way to send and
+// receive datagrams, routes, ports that stay quiet, the shared tables that
+// must not be filled, and the sockets that must not be disturbed.
+//
+// The interfaces are small, and package rawsock satisfies them by shape;
+// command tcpscope joins the two. Tests put a fake here and nowhere deeper.
+package link
+
+import (
+	"context"
+	"net/netip"
+
+	"github.com/tcpscope/tcpscope/rawsock/wire"
+)
+
+// Link sends and receives whole IPv4 datagrams. Send and Receive may be
+// called from two goroutines at once, but neither from two.
+type Link interface {
+	// Send hands every departure to the kernel in order, and fills in its At
+	// and Err. The error it returns is about the socket, not about one
+	// datagram; departures behind it were not tried.
+	Send(batch []wire.Departure) error
+	// Receive waits until at least one datagram has arrived, and fills in as
+	// many as are there. It returns ctx's error when ctx ends. The datagrams
+	// are valid until the next call.
+	Receive(ctx context.Context, batch []wire.Arrival) (int, error)
+	// Drops counts the arrivals that the kernel had no room for.
+	Drops() uint64
+	// Close releases the sockets. A Receive under way returns net.ErrClosed.
+	Close() error
+}
+
+// Path is the way to a destination, as the kernel routes it.
+type Path struct {
+	// Source is the address that the kernel would send from.
+	Source netip.Addr
+	// Interface and Index name the device.
+	Interface string
+	Index     int
+	// Gateway is the next hop; the zero Addr where the destination is on the
+	// link, or the device has no neighbours.
+	Gateway netip.Addr
+	// MTU is in octets, the route's where it has one, else the device's.
+	MTU int
+	// Local says that the destination is this host itself.
+	Local bool
+	// Neighbors says that the device resolves addresses by ARP.
+	Neighbors bool
+}
+
+// Routes looks up paths.
+type Routes interface {
+	// Path asks the kernel for the way to dst. Its error satisfies
+	// errors.Is with syscall.ENETUNREACH or EHOSTUNREACH where there is none.
+	Path(dst netip.Addr) (Path, error)
+	// Unresolved reports whether the neighbour dst on the device of the path
+	// was asked for and has not answered.
+	Unresolved(dst netip.Addr, index int) (bool, error)
+}
+
+// Port is a TCP port of ours for which the kernel gives no answers.
+type Port interface {
+	Local() netip.AddrPort
+	Close() error
+}
+
+// Ports reserves quiet ports.
+type Ports interface {
+	// Reserve takes a quiet port on src; port zero lets the kernel choose.
+	Reserve(src netip.Addr, port uint16) (Port, error)
+}
+
+// Sockets tells which segments would hit a connection of this host.
+type Sockets interface {
+	// Owner returns the state, as ss names it, of the local socket that owns
+	// the 4-tuple exactly; "" if none does.
+	Owner(local, remote netip.AddrPort) (string, error)
+}
+
+// Tables tells how much room is left in the tables that all share.
+type Tables interface {
+	// Conntrack returns the entries in use and the limit; a limit of zero
+	// means that this host does not track connections.
+	Conntrack() (used, limit int, err error)
+}
+
+// World is all of it, and opens links.
+type World interface {
+	Routes
+	Ports
+	Sockets
+	Tables
+	// Open opens a link that hears the replies to these local endpoints.
+	Open(local ...netip.AddrPort) (Link, error)
+}
