@@ -17,7 +17,23 @@ const (
 	List                // []string
 	Object              // Record
 	Objects             // []Record
+	Counts              // []Count; an object of numbers
 )
+
+// String returns the type's name as the man pages print it.
+func (t Type) String() string {
+	names := [...]string{"text", "integer", "number", "boolean", "time", "address", "list", "object", "objects", "counts"}
+	if int(t) < len(names) {
+		return names[t]
+	}
+	return "unknown"
+}
+
+// Word is one word of a field's vocabulary.
+type Word struct {
+	Name    string
+	Meaning string
+}
 
 // FieldSpec describes one field of an object.
 type FieldSpec struct {
@@ -25,6 +41,9 @@ type FieldSpec struct {
 	Type    Type
 	Unit    string // "us", "octets", "" where there is none
 	Meaning string
+	// Words are the values that the field is made of, where those are
+	// listed; nil where any value may stand.
+	Words []Word
 }
 
 // ObjectSpec describes one kind of object.
@@ -34,18 +53,42 @@ type ObjectSpec struct {
 	Fields  []FieldSpec
 }
 
-// Field is one name and its value.
-type Field struct {
-	Name  string
-	Value any
+// Field returns the specification of the field called name.
+func (s *ObjectSpec) Field(name string) (FieldSpec, bool) {
+	if i := s.place(name); i < len(s.Fields) {
+		return s.Fields[i], true
+	}
+	return FieldSpec{}, false
 }
 
-// Record is one object: its kind, and the fields that have a value, in the
-// table's order.
-type Record struct {
-	Kind   string
-	Fields []Field
-	// Datagram is the IPv4 datagram behind a segment record, for reports
-	// that show it in tcpdump's form. No format writes it as a field.
-	Datagram []byte
+// place returns where the field called name stands in the table; a name that
+// the table does not know stands behind all others.
+func (s *ObjectSpec) place(name string) int {
+	if s == nil {
+		return 0
+	}
+	for i := range s.Fields {
+		if s.Fields[i].Name == name {
+			return i
+		}
+	}
+	return len(s.Fields)
+}
+
+// Spec returns the table's entry for kind. The result shares the table and
+// must not be modified.
+func Spec(kind string) (ObjectSpec, bool) {
+	if s := lookup(kind); s != nil {
+		return *s, true
+	}
+	return ObjectSpec{}, false
+}
+
+func lookup(kind string) *ObjectSpec {
+	for i := range table {
+		if table[i].Kind == kind {
+			return &table[i]
+		}
+	}
+	return nil
 }
