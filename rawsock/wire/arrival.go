@@ -2,22 +2,6 @@ package wire
 
 import "time"
 
-// Checksum says what is known about a TCP checksum.
-type Checksum uint8
-
-// The four states of a checksum.
-const (
-	// Unverified: nobody has looked.
-	Unverified Checksum = iota
-	// Offloaded: the kernel says that the field is unfinished because the
-	// device, or the segment's local receiver, takes care of it.
-	Offloaded
-	// Valid: it covers the octets.
-	Valid
-	// Invalid: it does not.
-	Invalid
-)
-
 // Arrival is one IPv4 datagram as a socket handed it over.
 type Arrival struct {
 	// Datagram begins with the IPv4 header. It is valid until the next
@@ -27,6 +11,7 @@ type Arrival struct {
 	At time.Time
 	// Outgoing marks a datagram that this host sent.
 	Outgoing bool
+	// Checksum is what the socket knows about the TCP checksum.
 	Checksum Checksum
 	// Lost counts the datagrams that the kernel dropped for want of room
 	// since the last arrival.
