@@ -205,13 +205,12 @@ func AppendDatagram(b []byte, h Header, g Segment) ([]byte, error) {
 	if h.Protocol == 0 {
 		h.Protocol = ProtocolTCP
 	}
-	start := len(b)
 	out, err := h.AppendTo(b, g.encodedLen())
 	if err != nil {
 		return b, err
 	}
 	if out, err = g.AppendTo(out, h.Src, h.Dst); err != nil {
-		return out[:start], err
+		return b, err
 	}
 	return out, nil
 }

@@ -94,13 +94,12 @@ func AppendICMPError(b []byte, h Header, m ICMPError) ([]byte, error) {
 	if h.Protocol == 0 {
 		h.Protocol = ProtocolICMP
 	}
-	start := len(b)
 	out, err := h.AppendTo(b, icmpHeaderLen+len(m.Original))
 	if err != nil {
 		return b, err
 	}
 	if out, err = m.AppendTo(out); err != nil {
-		return out[:start], err
+		return b, err
 	}
 	return out, nil
 }

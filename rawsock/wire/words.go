@@ -73,9 +73,12 @@ func (o Option) String() string { return o.Words(0) }
 // Words is String with SACK blocks relative to base, as tcpdump shows them
 // once it knows the initial sequence number of the stream they are about.
 //
-// An option whose length does not suit its kind is shown as octets with
-// "[len N]" behind them, a malformed one as "[bad opt]". The signature of an
-// MD5 option is given, where tcpdump would ask for the secret first.
+// A malformed option is "[bad opt]". The words are those of tcpdump 4.99.3
+// with these exceptions: an option whose length does not suit its kind is
+// shown as octets with "[len N]" behind them, where tcpdump reads on in the
+// next option; an MD5 digest is shown without the remark that the secret is
+// unknown; a user timeout has its unit where RFC 5482 puts it; ccecho has a
+// name; Multipath TCP (RFC 8684) is given as octets.
 func (o Option) Words(base Seq) string {
 	if o.Malformed {
 		return "[bad opt]"
@@ -102,8 +105,7 @@ func (o Option) value(base Seq) (words string, ok bool) {
 		shift, ok := o.WindowScale()
 		return fmt.Sprintf(" %d", shift), ok
 	case OptSACK:
-		blocks, ok := o.SACKBlocks()
-		return sackWords(blocks, base), ok
+		return sackWords(o, base), true
 	case optEcho, optEchoReply, optCC, optCCNew, optCCEcho:
 		if len(d) != 4 {
 			return "", false
@@ -114,9 +116,13 @@ func (o Option) value(base Seq) (words string, ok bool) {
 		return fmt.Sprintf(" val %d ecr %d", val, ecr), ok
 	case OptMD5:
 		return " " + hex.EncodeToString(d), len(d) == 16
+	case optSCPS:
+		if len(d) != 2 {
+			return "", false
+		}
+		return fmt.Sprintf(" cap %02x id %d", d[0], d[1]), true
 	case OptAO:
-		keyID, rnextKeyID, mac, ok := o.AO()
-		return fmt.Sprintf(" keyid %d rnextkeyid %d mac 0x%x", keyID, rnextKeyID, mac), ok
+		return aoWords(o), true
 	case optUTO:
 		return utoWords(d)
 	case OptFastOpen:
@@ -135,13 +141,29 @@ func octets(d []byte) string {
 	return " 0x" + hex.EncodeToString(d)
 }
 
-func sackWords(blocks []SACKBlock, base Seq) string {
+func sackWords(o Option, base Seq) string {
+	blocks, ok := o.SACKBlocks()
+	if !ok {
+		return " invalid sack"
+	}
 	var w strings.Builder
 	fmt.Fprintf(&w, " %d ", len(blocks))
 	for _, k := range blocks {
 		fmt.Fprintf(&w, "{%d:%d}", k.Left-base, k.Right-base)
 	}
 	return w.String()
+}
+
+func aoWords(o Option) string {
+	keyID, rnextKeyID, mac, ok := o.AO()
+	if !ok {
+		return " (invalid)"
+	}
+	words := fmt.Sprintf(" keyid %d rnextkeyid %d", keyID, rnextKeyID)
+	if len(mac) > 0 {
+		words += " mac" + octets(mac)
+	}
+	return words
 }
 
 // utoWords shows a user timeout: the field, and its value in seconds
@@ -165,7 +187,7 @@ func fastOpenWords(cookie []byte) string {
 	case n == 0:
 		return " cookiereq"
 	case n%2 != 0 || n < 4 || n > 16:
-		return " invalid"
+		return " (invalid)"
 	default:
 		return " cookie " + hex.EncodeToString(cookie)
 	}
@@ -178,5 +200,5 @@ func experimentWords(o Option) (string, bool) {
 	if cookie, ok := o.FastOpen(); ok {
 		return "-tfo" + fastOpenWords(cookie), true
 	}
-	return fmt.Sprintf("-0x%04x", binary.BigEndian.Uint16(o.Data)), true
+	return fmt.Sprintf("-%04x", binary.BigEndian.Uint16(o.Data)), true
 }
