@@ -42,6 +42,10 @@ type Path struct {
 	Gateway netip.Addr
 	// MTU is in octets, the route's where it has one, else the device's.
 	MTU int
+	// Window and WindowScale are what this kernel's own SYNs announce on the
+	// path.
+	Window      uint16
+	WindowScale uint8
 	// Local says that the destination is this host itself.
 	Local bool
 	// Neighbors says that the device resolves addresses by ARP.

@@ -1,0 +1,182 @@
+package probe
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/tcpscope/tcpscope/probe/finding"
+)
+
+// HostFinding is what stands in place of the ports of a host that answered
+// nothing.
+type HostFinding struct {
+	Target string
+	Addr   netip.Addr
+	Status finding.HostStatus
+	// Reason and From are the reply that says so, where there is one.
+	Reason finding.Reason
+	From   netip.Addr
+	// Ports is how many ports it speaks for.
+	Ports  int
+	Detail string
+}
+
+// Record returns the finding as a host-status object.
+func (h HostFinding) Record() finding.Record {
+	name := h.Target
+	if name == "" {
+		name = h.Addr.String()
+	}
+	return finding.New("host-status").
+		Set("target", name).
+		Set("addr", h.Addr).
+		Set("status", h.Status).
+		Set("reason", h.Reason).
+		Set("from", h.From).
+		Set("ports", h.Ports).
+		Set("detail", h.Detail)
+}
+
+// census keeps what is known of each host while its ports are probed. Silence
+// says that a port is filtered only if the host is there at all, so the
+// silent ports of a host are held back until it has answered something; if it
+// never does, one HostFinding stands in their place.
+type census struct {
+	hosts map[netip.Addr]*resident
+	// unresolved asks whether a host's neighbour entry is incomplete.
+	unresolved func(netip.Addr) (bool, error)
+}
+
+// resident is one host of a census.
+type resident struct {
+	target string
+	left   int
+	alive  bool
+	// silent are the ports that nothing was heard of, or only that the host
+	// cannot be reached.
+	silent []silence
+	// gone, noRoute and away are the last word of our kernel's ARP, of its
+	// routes, and of a router on the way.
+	gone, away *Reply
+	noRoute    error
+}
+
+// silence is an Exchange without an answer from the host, cut down to what
+// distinguishes it from the others: hosts that drop everything have many.
+type silence struct {
+	port  uint16
+	tries uint8
+	at    int64 // in Unix nanoseconds
+	reply *Reply
+}
+
+func newCensus(unresolved func(netip.Addr) (bool, error)) *census {
+	return &census{hosts: make(map[netip.Addr]*resident), unresolved: unresolved}
+}
+
+// add takes in an exchange and emits what it lets us say. When it was the
+// last of its host, the host's finding comes with ok set if the host was
+// silent.
+func (c *census) add(x Exchange, emit func(Finding) error) (h HostFinding, ok bool, err error) {
+	r := c.hosts[x.Probe.Addr]
+	if r == nil {
+		r = &resident{target: x.Probe.Target, left: x.Probe.HostPorts}
+		c.hosts[x.Probe.Addr] = r
+	}
+	r.left--
+	switch {
+	case x.Reply == nil && x.Refused == nil, r.note(x):
+		r.silent = append(r.silent, silence{x.Probe.Port, uint8(x.Tries), x.At.UnixNano(), x.Reply})
+	default:
+		if x.Reply != nil && (!x.Reply.ICMP || x.Reply.From == x.Probe.Addr) {
+			r.alive = true
+		}
+		err = emit(Judge(x))
+	}
+	if r.alive && err == nil {
+		err = r.release(x, emit)
+	}
+	if r.left > 0 || err != nil {
+		return HostFinding{}, false, err
+	}
+	delete(c.hosts, x.Probe.Addr)
+	if len(r.silent) == 0 {
+		return HostFinding{}, false, nil
+	}
+	h, err = c.host(x.Probe.Addr, r)
+	return h, true, err
+}
+
+// note takes in an exchange that is about the host rather than its port, and
+// reports whether it is one.
+func (r *resident) note(x Exchange) bool {
+	switch {
+	case x.noRoute():
+		r.noRoute = x.Refused
+	case x.Reply == nil:
+		return false
+	case x.Reply.fromSelf(x.Local.Addr(), x.Probe.Addr):
+		r.gone = x.Reply
+	case x.Reply.soft() && x.Reply.From != x.Probe.Addr:
+		r.away = x.Reply
+	default:
+		return false
+	}
+	return true
+}
+
+// release emits the silent ports of a host that turned out to be alive.
+func (r *resident) release(x Exchange, emit func(Finding) error) error {
+	for _, s := range r.silent {
+		x.Probe.Port, x.Tries, x.At = s.port, int(s.tries), time.Unix(0, s.at)
+		x.Reply, x.RTT, x.Refused = s.reply, 0, nil
+		if err := emit(Judge(x)); err != nil {
+			return err
+		}
+	}
+	r.silent = nil
+	return nil
+}
+
+// host says what the silence of a host means.
+func (c *census) host(addr netip.Addr, r *resident) (HostFinding, error) {
+	h := HostFinding{Target: r.target, Addr: addr, Ports: len(r.silent)}
+	switch {
+	case r.noRoute != nil:
+		h.Status, h.Detail = finding.Unreachable, r.noRoute.Error()
+		return h, nil
+	case r.gone != nil:
+		h.Status = finding.NoARP
+		return h, nil
+	case r.away != nil:
+		h.Status, h.Reason, h.From = finding.Unreachable, finding.ICMP(r.away.Type, r.away.Code), r.away.From
+		return h, nil
+	}
+	unresolved, err := c.unresolved(addr)
+	if err != nil {
+		return h, err
+	}
+	if h.Status = finding.Silent; unresolved {
+		h.Status = finding.NoARP
+	}
+	return h, nil
+}
+
+// rest returns what can be said of the silent hosts that an interrupted run
+// had not finished.
+func (c *census) rest() ([]HostFinding, error) {
+	var findings []HostFinding
+	for addr, r := range c.hosts {
+		if len(r.silent) == 0 {
+			continue
+		}
+		h, err := c.host(addr, r)
+		if err != nil {
+			return findings, err
+		}
+		h.Detail = fmt.Sprintf("interrupted with %d ports left to probe", r.left)
+		findings = append(findings, h)
+	}
+	return findings, nil
+}

@@ -1,0 +1,100 @@
+package probe
+
+import (
+	"errors"
+	"os"
+	"time"
+
+	"github.com/tcpscope/tcpscope/probe/finding"
+	"github.com/tcpscope/tcpscope/rawsock/wire"
+)
+
+// Finding is what one exchange says about a port.
+type Finding struct {
+	Exchange Exchange
+	State    finding.State
+	Reason   finding.Reason
+	// Origin is who decided, where the reply shows it; "" where it does not.
+	Origin finding.Origin
+	// Detail is what else is worth knowing; "" for nothing.
+	Detail string
+}
+
+// Judge says what an exchange means. It is pure and total: every exchange has
+// a finding.
+func Judge(x Exchange) Finding {
+	f := Finding{Exchange: x}
+	switch r := x.Reply; {
+	case x.Refused != nil:
+		f.State, f.Reason, f.Detail = finding.NotSent, finding.LocalRefusal, refusal(x.Refused)
+	case r == nil:
+		f.State, f.Reason = finding.Filtered, finding.NoReply
+	case r.ICMP:
+		f.State, f.Reason = finding.Filtered, finding.ICMP(r.Type, r.Code)
+		// No host's TCP answers a SYN with one of the hard errors: where
+		// nobody listens it sends RST (RFC 9293, Section 3.10.7.1).
+		if !r.soft() {
+			f.Origin = finding.FromFirewall
+		}
+	case r.is(wire.SYN | wire.ACK):
+		f.State, f.Reason = finding.Open, finding.SYNACK
+	default:
+		f.State, f.Reason = finding.Closed, finding.RST
+	}
+	return f
+}
+
+// refusal words the kernel's refusal of a segment.
+func refusal(err error) string {
+	switch {
+	case errors.Is(err, ErrOwnPort):
+		return err.Error()
+	case errors.Is(err, os.ErrPermission):
+		return "a firewall on this host forbids sending it"
+	}
+	return err.Error()
+}
+
+// Record returns the finding as a port object.
+func (f Finding) Record() finding.Record {
+	x := f.Exchange
+	record := finding.New("port").
+		Set("target", target(x.Probe)).
+		Set("addr", x.Probe.Addr).
+		Set("port", x.Probe.Port).
+		Set("method", x.Method.Name).
+		Set("state", f.State).
+		Set("reason", f.Reason).
+		Set("tries", x.Tries).
+		Set("origin", f.Origin).
+		Set("detail", f.Detail)
+	r := x.Reply
+	if r == nil {
+		return record.Set("at", x.At)
+	}
+	record = record.Set("from", r.From).Set("ttl", r.TTL).Set("at", r.At)
+	if x.RTT != 0 {
+		record = record.Set("rtt_us", float64(x.RTT)/float64(time.Microsecond))
+	}
+	if !r.ICMP {
+		record = record.Set("window", r.Window).Set("options", words(r.Options))
+	}
+	return record
+}
+
+// target is the name that a probe's address was asked for by.
+func target(p Probe) string {
+	if p.Target != "" {
+		return p.Target
+	}
+	return p.Addr.String()
+}
+
+// words are options in tcpdump's words.
+func words(options []wire.Option) []string {
+	var w []string
+	for _, o := range options {
+		w = append(w, o.String())
+	}
+	return w
+}

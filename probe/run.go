@@ -1,0 +1,557 @@
+package probe
+
+import (
+	"cmp"
+	"container/heap"
+	"context"
+	"errors"
+	"iter"
+	"net"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/tcpscope/tcpscope/probe/link"
+	"github.com/tcpscope/tcpscope/rawsock/wire"
+)
+
+const (
+	// sendBatch is how many segments are handed to the link at once.
+	sendBatch = 64
+	// maxInFlight bounds the probes that wait for an answer.
+	maxInFlight = 8192
+	// maxDrain bounds how long an interrupted run listens on, to reset what
+	// its last probes opened.
+	maxDrain = time.Second
+)
+
+// ErrOwnPort says that a probe would have gone to the very port it leaves
+// from.
+var ErrOwnPort = errors.New("the port is this run's own source port")
+
+// Run sends the plan's probes and yields an Exchange as each one ends. It is
+// paced by the plan's rate, and by the consumer. When ctx ends it sends no
+// more, resets what its last probes have opened, yields the exchanges that
+// are complete, and ends with ctx's error; probes that were still waiting are
+// not yielded, since nothing can be said about them. Any other error ends the
+// run as well.
+func (s *Session) Run(ctx context.Context, plan Plan) iter.Seq2[Exchange, error] {
+	return func(yield func(Exchange, error) bool) {
+		next, stop := iter.Pull(plan.Probes())
+		defer stop()
+		r := &run{
+			Session: s,
+			plan:    plan,
+			start:   time.Now(),
+			pace:    newPacer(plan.Spec.Rate),
+			tracked: tracked{room: s.room},
+			next:    next,
+			flights: make(map[endpoint]*flight),
+			hosts:   make(map[uint32]*host),
+		}
+		var err error
+		if r.out, err = newOutbox(); err != nil {
+			yield(Exchange{}, err)
+			return
+		}
+		r.probe, r.more = r.next()
+		r.loop(ctx, yield)
+	}
+}
+
+// run is one plan on its way. It belongs to one goroutine.
+type run struct {
+	*Session
+	plan    Plan
+	start   time.Time
+	pace    pacer
+	tracked tracked
+	next    func() (Probe, bool)
+	probe   Probe // the next one to be sent, if more
+	more    bool
+	group   int // the last group that was begun
+	onLink  int // flights to neighbours of ours
+
+	flights map[endpoint]*flight
+	waiting byDeadline
+	again   []*flight // unanswered, to be sent again when the pace allows
+	hosts   map[uint32]*host
+	out     *outbox
+	done    []Exchange
+
+	// draining is when an interrupted run ends; zero while it is not.
+	draining time.Duration
+}
+
+// host is what a run knows of a host while it probes it.
+type host struct {
+	path  link.Path
+	err   error // there is no way to it
+	local netip.AddrPort
+	syn   *wire.Template
+	left  int // probes not yet done
+	rto   rto
+	// gone is our own kernel's word that nobody answers its ARP requests.
+	gone *Reply
+}
+
+// onLink reports whether reaching the host takes an entry of its own in our
+// neighbour table.
+func (h *host) onLink() bool { return h.path.Neighbors && !h.path.Gateway.IsValid() && !h.path.Local }
+
+// flight is a probe that has been sent and not yet been answered.
+type flight struct {
+	probe Probe
+	host  *host
+	tries []try
+	// soft is an answer that a later try may better.
+	soft *Reply
+	// second is when its entry in the connection tracking table was made.
+	second int
+	// deadline is when the latest try counts as unanswered, and place the
+	// flight's index in the queue of deadlines, -1 outside.
+	deadline time.Duration
+	place    int
+}
+
+// try is one segment of a flight.
+type try struct {
+	at    time.Time
+	tsval uint32
+	id    uint16
+}
+
+func (r *run) now() time.Duration { return time.Since(r.start) }
+
+func (r *run) loop(ctx context.Context, yield func(Exchange, error) bool) {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	interrupted := ctx.Done()
+	for {
+		r.expire()
+		if r.draining == 0 {
+			r.fill()
+		}
+		err := r.send()
+		if !r.flush(yield) {
+			return
+		}
+		if err != nil {
+			yield(Exchange{}, err)
+			return
+		}
+		if r.finished() {
+			break
+		}
+		timer.Reset(r.pause())
+		select {
+		case batch, ok := <-r.heard:
+			if !ok {
+				yield(Exchange{}, r.deaf())
+				return
+			}
+			r.hear(batch)
+		case <-timer.C:
+		case <-interrupted:
+			interrupted = nil
+			r.drain()
+		}
+	}
+	if r.draining != 0 {
+		yield(Exchange{}, context.Cause(ctx))
+	}
+}
+
+// deaf is the error that ended the receive loop.
+func (r *run) deaf() error {
+	if err := r.failed.Load(); err != nil {
+		return *err
+	}
+	return net.ErrClosed
+}
+
+// finished reports whether no answer is waited for any more.
+func (r *run) finished() bool {
+	if r.draining != 0 {
+		return len(r.flights) == 0 || r.now() >= r.draining
+	}
+	return !r.more && len(r.flights) == 0 && r.out.empty()
+}
+
+// drain stops sending, and leaves the answers under way time to come in.
+func (r *run) drain() {
+	wait := minRTO
+	for _, h := range r.hosts {
+		if h.rto.smoothed != 0 {
+			wait = max(wait, h.rto.wait())
+		}
+	}
+	r.more, r.again = false, nil
+	r.draining = r.now() + min(wait, maxDrain)
+}
+
+// pause is how long there is nothing to do unless something arrives.
+func (r *run) pause() time.Duration {
+	if r.draining != 0 {
+		return max(r.draining-r.now(), 0)
+	}
+	until := time.Duration(1<<63 - 1)
+	if len(r.waiting) > 0 {
+		until = r.waiting[0].deadline
+	}
+	if len(r.again) > 0 || r.more && !r.held() {
+		until = min(until, r.pace.at())
+	}
+	if r.more && r.tracked.full() {
+		until = min(until, r.now()+time.Second)
+	}
+	return max(until-r.now(), 0)
+}
+
+// held reports whether the next probe has to wait for others to end, and
+// notes why.
+func (r *run) held() bool {
+	switch {
+	case len(r.flights) >= maxInFlight:
+		r.limited.inFlight = true
+	case r.tracked.full():
+		r.limited.conntrack = true
+	case r.onLink > 0 && r.probe.Group > r.group && r.host(r.probe).onLink():
+		r.limited.neighbors = true
+	default:
+		return false
+	}
+	return true
+}
+
+// expire takes note of the tries that were not answered in time.
+func (r *run) expire() {
+	now := r.now()
+	r.tracked.advance(now)
+	for len(r.waiting) > 0 && r.waiting[0].deadline <= now {
+		f := heap.Pop(&r.waiting).(*flight)
+		if r.draining == 0 && len(f.tries) < r.plan.Spec.Tries {
+			r.again = append(r.again, f)
+			continue
+		}
+		r.end(f, f.soft, f.sent(f.soft))
+	}
+}
+
+// fill puts what may be sent now into the outbox: retries first, since
+// someone waits for them.
+func (r *run) fill() {
+	now := r.now()
+	for !r.out.full() && (len(r.again) > 0 || r.more && !r.held()) {
+		if !r.pace.take(now) {
+			r.limited.rate = true
+			return
+		}
+		if len(r.again) > 0 {
+			f := r.again[0]
+			r.again = r.again[1:]
+			if r.flights[f.endpoint()] == f {
+				r.put(f)
+			}
+			continue
+		}
+		r.begin(r.probe)
+		r.probe, r.more = r.next()
+	}
+}
+
+// begin turns a probe into a flight.
+func (r *run) begin(p Probe) {
+	r.group = p.Group
+	h := r.host(p)
+	f := &flight{probe: p, host: h, place: -1}
+	switch to := netip.AddrPortFrom(p.Addr, p.Port); {
+	case h.err != nil:
+		r.refuse(f, h.err)
+		return
+	case to == h.local:
+		r.refuse(f, ErrOwnPort)
+		return
+	case h.gone != nil:
+		r.end(f, h.gone, nil)
+		return
+	}
+	r.flights[f.endpoint()] = f
+	if h.onLink() {
+		r.onLink++
+	}
+	r.put(f)
+}
+
+func (f *flight) endpoint() endpoint { return endpoint{addrNumber(f.probe.Addr), f.probe.Port} }
+
+// host returns what the run knows of a probe's host.
+func (r *run) host(p Probe) *host {
+	h := r.hosts[addrNumber(p.Addr)]
+	if h != nil {
+		return h
+	}
+	h = &host{left: p.HostPorts}
+	r.hosts[addrNumber(p.Addr)] = h
+	if h.path, h.err = r.path(p.Addr); h.err != nil {
+		return h
+	}
+	port := r.ports[h.path.Source]
+	if port == nil {
+		// One host spoke for its /24 when the ports were reserved, and this
+		// one is reached from another address. Any of ours will do.
+		sources := make([]netip.Addr, 0, len(r.ports))
+		for source := range r.ports {
+			sources = append(sources, source)
+		}
+		h.path.Source = slices.MinFunc(sources, netip.Addr.Compare)
+		port = r.ports[h.path.Source]
+	}
+	h.local = port.Local()
+	h.syn, h.err = r.out.template(r.plan, h.path)
+	return h
+}
+
+// put writes the flight's next try into the outbox.
+func (r *run) put(f *flight) {
+	t := try{tsval: r.timestamp(), id: r.ipID(f)}
+	f.tries = append(f.tries, t)
+	r.out.put(f, f.host.syn, wire.Vary{
+		Src:     f.host.local.Addr().As4(),
+		Dst:     f.probe.Addr.As4(),
+		SrcPort: f.host.local.Port(),
+		DstPort: f.probe.Port,
+		Seq:     r.plan.ISN(f.probe.Addr, f.probe.Port),
+		ID:      t.id,
+		TSval:   t.tsval,
+	})
+}
+
+// timestamp is the present value of our timestamp clock: one tick a
+// millisecond, from an offset that the plan chose, as Linux has it
+// (RFC 7323, Section 5.4).
+func (r *run) timestamp() uint32 {
+	return uint32(r.plan.secret.hash(timestampOffset)) + uint32(r.now().Milliseconds())
+}
+
+const timestampOffset = 1<<63 + 1
+
+// ipID is different for every try of one flight, so that an ICMP error names
+// the try that it is about. Zero would ask the kernel to choose.
+func (r *run) ipID(f *flight) uint16 {
+	e := f.endpoint()
+	id := uint16(r.plan.secret.hash(uint64(e.addr)<<16|uint64(e.port)|1<<62)) + uint16(len(f.tries))
+	return cmp.Or(id, 1)
+}
+
+// send hands the outbox to the link and sets the deadlines of what left.
+func (r *run) send() error {
+	if r.out.empty() {
+		return nil
+	}
+	if err := r.link.Send(r.out.departures); err != nil {
+		return err
+	}
+	for i, d := range r.out.departures {
+		f := r.out.flights[i]
+		if d.Err == nil {
+			r.count.sent.Add(1)
+		}
+		if f != nil && r.flights[f.endpoint()] == f {
+			r.left(f, d)
+		}
+	}
+	r.out.clear()
+	return nil
+}
+
+// left notes that a flight's latest try has left, or that the kernel did not
+// let it.
+func (r *run) left(f *flight, d wire.Departure) {
+	first := len(f.tries) == 1
+	if d.Err != nil && first {
+		r.refuse(f, d.Err)
+		return
+	}
+	f.tries[len(f.tries)-1].at = d.At
+	if first {
+		f.second = r.tracked.add()
+	}
+	f.deadline = r.now() + backoff(f.host.rto.wait(), len(f.tries)-1, r.plan.Spec.Timeout)
+	heap.Push(&r.waiting, f)
+}
+
+// hear takes in what the receive loop has read.
+func (r *run) hear(batch []heard) {
+	for i := range batch {
+		r.take(&batch[i])
+	}
+	r.spent <- batch[:0]
+}
+
+// take matches one reply with its flight. What does not prove that its sender
+// has seen the probe is counted and otherwise ignored.
+func (r *run) take(h *heard) {
+	isn := r.plan.secret.isn(h.to.addr, h.to.port)
+	if !r.ours(h.local) || !h.reply.answers(isn, h.quoted) {
+		r.count.strays.Add(1)
+		return
+	}
+	// Every copy of a SYN-ACK is answered: the first reset may be lost.
+	if h.reply.is(wire.SYN | wire.ACK) {
+		r.out.reset(h)
+	}
+	f := r.flights[h.to]
+	if f == nil || len(f.tries) == 0 {
+		return
+	}
+	reply := h.reply
+	switch {
+	case reply.fromSelf(f.host.local.Addr(), f.probe.Addr):
+		r.lose(f.host, &reply)
+	case reply.soft():
+		f.soft = &reply
+	default:
+		r.end(f, &reply, f.sent(&reply))
+	}
+}
+
+// ours reports whether local is one of the session's quiet ports.
+func (s *Session) ours(local netip.AddrPort) bool {
+	port := s.ports[local.Addr()]
+	return port != nil && port.Local() == local
+}
+
+// sent is the try that a reply answers: a SYN-ACK echoes its timestamp, an
+// ICMP error quotes its IP ID. Nil where it cannot be told.
+func (f *flight) sent(r *Reply) *try {
+	if r == nil {
+		return nil
+	}
+	for i := range f.tries {
+		t := &f.tries[i]
+		if len(f.tries) == 1 || r.ICMP && t.id == r.Quoted || r.echoes(t.tsval) {
+			return t
+		}
+	}
+	return nil
+}
+
+func (r *Reply) echoes(tsval uint32) bool {
+	for _, o := range r.Options {
+		if _, ecr, ok := o.Timestamps(); ok {
+			return ecr == tsval
+		}
+	}
+	return false
+}
+
+// lose ends all flights to a host whose next hop does not answer.
+func (r *run) lose(h *host, reply *Reply) {
+	h.gone = reply
+	for _, f := range r.flights {
+		if f.host == h {
+			r.end(f, reply, nil)
+		}
+	}
+}
+
+// refuse ends a flight that never left.
+func (r *run) refuse(f *flight, err error) {
+	x := f.exchange(r.plan)
+	x.Tries, x.Refused = 0, err
+	r.finish(f, x)
+}
+
+// end ends a flight: with the reply that decides, and the try that it
+// answers, if that is known.
+func (r *run) end(f *flight, reply *Reply, answered *try) {
+	x := f.exchange(r.plan)
+	x.Reply = reply
+	if answered != nil {
+		x.At = answered.at
+		if rtt := reply.At.Sub(answered.at); rtt > 0 {
+			x.RTT = rtt
+			f.host.rto.sample(rtt)
+		}
+	}
+	if reply != nil {
+		r.count.received.Add(1)
+		if !reply.ICMP && len(f.tries) > 0 {
+			r.tracked.remove(f.second)
+		}
+		if reply.is(wire.SYN | wire.ACK) {
+			r.count.open.Add(1)
+		}
+	}
+	r.finish(f, x)
+}
+
+func (f *flight) exchange(plan Plan) Exchange {
+	x := Exchange{
+		Method: plan.Spec.Method,
+		Probe:  f.probe,
+		Local:  f.host.local,
+		Tries:  len(f.tries),
+	}
+	if len(f.tries) > 0 {
+		x.At = f.tries[len(f.tries)-1].at
+	}
+	return x
+}
+
+// finish forgets a flight and keeps its exchange for the consumer.
+func (r *run) finish(f *flight, x Exchange) {
+	if r.flights[f.endpoint()] == f {
+		delete(r.flights, f.endpoint())
+		if f.host.onLink() {
+			r.onLink--
+		}
+	}
+	if f.place >= 0 {
+		heap.Remove(&r.waiting, f.place)
+	}
+	if f.host.left--; f.host.left == 0 {
+		delete(r.hosts, addrNumber(f.probe.Addr))
+	}
+	r.count.done.Add(1)
+	r.done = append(r.done, x)
+}
+
+// flush hands the finished exchanges over; false says that nobody wants more.
+func (r *run) flush(yield func(Exchange, error) bool) bool {
+	for i := range r.done {
+		if !yield(r.done[i], nil) {
+			return false
+		}
+	}
+	clear(r.done)
+	r.done = r.done[:0]
+	return true
+}
+
+// byDeadline is a heap of flights, the one that is due first on top.
+type byDeadline []*flight
+
+func (q byDeadline) Len() int           { return len(q) }
+func (q byDeadline) Less(i, j int) bool { return q[i].deadline < q[j].deadline }
+func (q byDeadline) Swap(i, j int) {
+	q[i], q[j] = q[j], q[i]
+	q[i].place, q[j].place = i, j
+}
+
+// Push implements heap.Interface.
+func (q *byDeadline) Push(x any) {
+	f := x.(*flight)
+	f.place = len(*q)
+	*q = append(*q, f)
+}
+
+// Pop implements heap.Interface.
+func (q *byDeadline) Pop() any {
+	last := len(*q) - 1
+	f := (*q)[last]
+	(*q)[last] = nil
+	*q, f.place = (*q)[:last], -1
+	return f
+}

@@ -1,0 +1,199 @@
+package probe
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"slices"
+
+	"github.com/tcpscope/tcpscope/probe/finding"
+)
+
+// Expectation is the states that the user says all ports are in. Empty means
+// that nothing is expected.
+type Expectation []finding.State
+
+// Tally is a scan in figures.
+type Tally struct {
+	// Hosts counts the addresses that anything is known of, Silent those
+	// among them that answered nothing.
+	Hosts, Silent int
+	// Counts holds how many ports are in each state.
+	Counts map[finding.State]int
+	// Answered counts the ports that anything answered for.
+	Answered int
+	// Missed counts the ports that are not as expected; Untold those of
+	// silent hosts, of which nothing can be said.
+	Missed, Untold int
+	// NoRoute is why a host could not be reached; nil if all could.
+	NoRoute error
+	// LimitedBy names what the scan had to wait for; "" for nothing.
+	LimitedBy string
+	Progress  Progress
+}
+
+// Scan runs the plan on a session and hands every finding to emit as soon as
+// it is known. It returns ctx's cause when it was interrupted; the tally is
+// whole in any case.
+func Scan(ctx context.Context, s *Session, plan Plan, expect Expectation, emit func(finding.Record) error) (Tally, error) {
+	scan := &scan{
+		session: s,
+		expect:  expect,
+		emit:    emit,
+		tally:   Tally{Counts: make(map[finding.State]int)},
+		seen:    make(map[netip.Addr]bool),
+	}
+	err := scan.run(ctx, plan)
+	if err == nil && plan.Spec.Like.timestamps() {
+		err = scan.withoutTimestamps(ctx, plan)
+	}
+	for _, h := range scan.silent {
+		err = errors.Join(err, scan.host(h))
+	}
+	scan.tally.Hosts = len(scan.seen)
+	scan.tally.Progress, scan.tally.LimitedBy = s.Progress(), s.LimitedBy()
+	return scan.tally, err
+}
+
+type scan struct {
+	session *Session
+	expect  Expectation
+	emit    func(finding.Record) error
+	tally   Tally
+	seen    map[netip.Addr]bool
+	// silent are the hosts that answered nothing.
+	silent []HostFinding
+	// detail is added to every port of a run.
+	detail string
+}
+
+// run sends one plan, and keeps the hosts that are silent.
+func (s *scan) run(ctx context.Context, plan Plan) error {
+	census := newCensus(s.session.unresolved)
+	for x, err := range s.session.Run(ctx, plan) {
+		if err != nil {
+			rest, restErr := census.rest()
+			s.silent = append(s.silent, rest...)
+			return errors.Join(err, restErr)
+		}
+		s.seen[x.Probe.Addr] = true
+		if x.noRoute() {
+			s.tally.NoRoute = x.Refused
+		}
+		h, silent, err := census.add(x, s.port)
+		if err != nil {
+			return err
+		}
+		if silent {
+			s.silent = append(s.silent, h)
+		}
+	}
+	return nil
+}
+
+// port counts a port's finding and passes it on.
+func (s *scan) port(f Finding) error {
+	s.tally.Counts[f.State]++
+	if f.Exchange.Reply != nil {
+		s.tally.Answered++
+	}
+	if len(s.expect) > 0 && !slices.Contains(s.expect, f.State) {
+		s.tally.Missed++
+	}
+	if f.Detail == "" && f.State != finding.NotSent {
+		f.Detail = s.detail
+	}
+	return s.emit(f.Record())
+}
+
+// host counts a silent host and passes it on. Nothing can be said of its
+// ports, unless they are expected to answer.
+func (s *scan) host(h HostFinding) error {
+	s.tally.Silent++
+	if len(s.expect) > 0 {
+		if slices.Contains(s.expect, finding.Filtered) {
+			s.tally.Untold += h.Ports
+		} else {
+			s.tally.Missed += h.Ports
+		}
+	}
+	return s.emit(h.Record())
+}
+
+// The bounds of the second look at silent hosts.
+const (
+	secondLookHosts = 256
+	secondLookPorts = 8
+	secondLookTries = 2
+)
+
+// withoutTimestamps tries a few ports of the silent hosts again with SYNs
+// that carry no timestamps: some devices on the way, and some old kernels
+// behind NAT, drop those that do. A host that answers now is probed anew.
+func (s *scan) withoutTimestamps(ctx context.Context, plan Plan) error {
+	var suspects []Target
+	for _, h := range s.silent {
+		if h.Status == finding.Silent && len(suspects) < secondLookHosts {
+			t := plan.Scope.target(h.Addr)
+			t.Ports = likely(t.Ports, secondLookPorts)
+			suspects = append(suspects, t)
+		}
+	}
+	if len(suspects) == 0 {
+		return nil
+	}
+	sample, err := plan.withoutTimestamps(suspects, min(secondLookTries, plan.Spec.Tries))
+	if err != nil {
+		return err
+	}
+	answering := make(map[netip.Addr]bool)
+	for x, err := range s.session.Run(ctx, sample) {
+		if err != nil {
+			return err
+		}
+		if x.Reply != nil && !x.Reply.ICMP {
+			answering[x.Probe.Addr] = true
+		}
+	}
+	if len(answering) == 0 {
+		return nil
+	}
+	return s.again(ctx, plan, answering)
+}
+
+// likely returns up to n of the ports, common ones before others.
+func likely(ports Ports, n int) Ports {
+	var picked Ports
+	for _, from := range []Ports{CommonPorts(), ports} {
+		for port := range from.All() {
+			if picked.Len() < n && ports.Contains(port) {
+				picked = picked.Union(Ports{{port, port}})
+			}
+		}
+	}
+	return picked
+}
+
+// again probes the hosts that answer SYNs without timestamps only.
+func (s *scan) again(ctx context.Context, plan Plan, answering map[netip.Addr]bool) error {
+	const detail = "answers only SYNs without TCP timestamps"
+	var targets []Target
+	s.silent = slices.DeleteFunc(s.silent, func(h HostFinding) bool {
+		if answering[h.Addr] {
+			targets = append(targets, plan.Scope.target(h.Addr))
+		}
+		return answering[h.Addr]
+	})
+	for _, t := range targets {
+		h := HostFinding{Target: t.Name, Addr: t.First, Status: finding.Answers, Ports: t.Ports.Len(), Detail: detail}
+		if err := s.emit(h.Record()); err != nil {
+			return err
+		}
+	}
+	plan, err := plan.withoutTimestamps(targets, plan.Spec.Tries)
+	if err != nil {
+		return err
+	}
+	s.detail = detail
+	return s.run(ctx, plan)
+}

@@ -1,0 +1,227 @@
+package probe
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+
+	"github.com/tcpscope/tcpscope/probe/link"
+	"github.com/tcpscope/tcpscope/rawsock/wire"
+)
+
+// Session is an open link and the quiet ports that probes leave from. A
+// session may run several plans, one after the other, if the first covers
+// their hosts.
+type Session struct {
+	world link.World
+	link  link.Link
+	// ports are the quiet ports, one for each source address.
+	ports map[netip.Addr]link.Port
+	// source is what the user wants to send from; the zero Addr leaves it to
+	// routing.
+	source netip.Addr
+	room   int // entries that we may add to the connection tracking table; below zero: no limit
+
+	hearing sync.WaitGroup
+	stop    context.CancelFunc
+	heard   chan []heard
+	spent   chan []heard // batches to be filled again
+	failed  atomic.Pointer[error]
+
+	count   counters
+	limited limits
+}
+
+// counters are what a session has done so far; they may be read while it runs.
+type counters struct {
+	sent, received, strays, done, open atomic.Uint64
+}
+
+// Progress is how far a session has come.
+type Progress struct {
+	// Sent and Received count segments: retries and resets among the sent
+	// ones; only what answers a probe among the received.
+	Sent, Received uint64
+	// Strays came to our ports but answer no probe: late, foreign or forged.
+	Strays uint64
+	// Done counts finished probes; Open those that found an open port.
+	Done, Open uint64
+	// Drops counts datagrams that the kernel had no room for.
+	Drops uint64
+}
+
+// everyHost is how many hosts are asked for their route one by one. Beyond,
+// one host speaks for its /24.
+const everyHost = 1 << 16
+
+// Open reserves a quiet port on every source address that the plan's hosts
+// are reached from, then opens the link. Where no host can be reached the
+// error is the route's.
+func Open(w link.World, plan Plan) (_ *Session, err error) {
+	s := &Session{
+		world:  w,
+		ports:  make(map[netip.Addr]link.Port),
+		source: plan.Spec.Source,
+		heard:  make(chan []heard),
+		spent:  make(chan []heard, 2),
+	}
+	defer func() {
+		if err != nil {
+			s.Close()
+		}
+	}()
+	if err := s.reserve(plan); err != nil {
+		return nil, err
+	}
+	if s.room, err = roomFor(w); err != nil {
+		return nil, err
+	}
+	var locals []netip.AddrPort
+	for _, port := range s.ports {
+		locals = append(locals, port.Local())
+	}
+	if s.link, err = w.Open(locals...); err != nil {
+		return nil, err
+	}
+	for range cap(s.spent) {
+		s.spent <- make([]heard, 0, hearBatch)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	s.stop = stop
+	s.hearing.Go(func() { s.listen(ctx) })
+	return s, nil
+}
+
+// reserve takes the quiet ports.
+func (s *Session) reserve(plan Plan) error {
+	var unreachable error
+	hosts := plan.Scope.Hosts()
+	step := uint64(1)
+	if hosts > everyHost {
+		step = 256
+	}
+	for i := uint64(0); i < hosts; i += step {
+		addr, _ := plan.Scope.Host(i)
+		path, err := s.path(addr)
+		if err != nil {
+			unreachable = err
+			continue
+		}
+		if s.ports[path.Source] != nil {
+			continue
+		}
+		port, err := s.world.Reserve(path.Source, plan.Spec.SourcePort)
+		if err != nil {
+			return err
+		}
+		s.ports[path.Source] = port
+	}
+	if len(s.ports) == 0 {
+		return unreachable
+	}
+	return nil
+}
+
+// path asks for the way to addr, from the user's source if there is one.
+func (s *Session) path(addr netip.Addr) (link.Path, error) {
+	path, err := s.world.Path(addr)
+	if err == nil && s.source.IsValid() {
+		path.Source = s.source
+	}
+	return path, err
+}
+
+// unresolved reports whether addr is a neighbour of ours that has not
+// answered ARP.
+func (s *Session) unresolved(addr netip.Addr) (bool, error) {
+	path, err := s.path(addr)
+	if err != nil || path.Local || !path.Neighbors {
+		return false, nil
+	}
+	return s.world.Unresolved(cmp.Or(path.Gateway, addr), path.Index)
+}
+
+// roomFor is how many entries we may add to the connection tracking table:
+// half of what is free, since others need it too.
+func roomFor(t link.Tables) (int, error) {
+	used, limit, err := t.Conntrack()
+	if err != nil {
+		return 0, fmt.Errorf("reading the connection tracking table's size: %w", err)
+	}
+	if limit == 0 {
+		return -1, nil
+	}
+	return max((limit-used)/2, 1), nil
+}
+
+// hearBatch is how many datagrams are taken from the link at once.
+const hearBatch = 256
+
+// listen is the session's one receive loop.
+func (s *Session) listen(ctx context.Context) {
+	arrivals := make([]wire.Arrival, hearBatch)
+	var ear ear
+	for {
+		n, err := s.link.Receive(ctx, arrivals)
+		if err != nil {
+			if ctx.Err() == nil && !errors.Is(err, net.ErrClosed) {
+				s.failed.Store(&err)
+			}
+			close(s.heard)
+			return
+		}
+		batch := <-s.spent
+		for _, a := range arrivals[:n] {
+			if h, ok := ear.hear(a); ok {
+				batch = append(batch, h)
+			} else {
+				s.count.strays.Add(1)
+			}
+		}
+		select {
+		case s.heard <- batch:
+		case <-ctx.Done():
+			close(s.heard)
+			return
+		}
+	}
+}
+
+// Progress may be called at any time, from any goroutine.
+func (s *Session) Progress() Progress {
+	return Progress{
+		Sent:     s.count.sent.Load(),
+		Received: s.count.received.Load(),
+		Strays:   s.count.strays.Load(),
+		Done:     s.count.done.Load(),
+		Open:     s.count.open.Load(),
+		Drops:    s.link.Drops(),
+	}
+}
+
+// LimitedBy names what the runs so far had to wait for: "rate", "conntrack",
+// "neighbors", "in-flight"; "" where the answers set the pace. Not to be
+// called while a run goes on.
+func (s *Session) LimitedBy() string { return s.limited.String() }
+
+// Close ends the session. The quiet ports go last: until then a late SYN-ACK
+// meets silence, afterwards the kernel's own reset.
+func (s *Session) Close() error {
+	var errs []error
+	if s.stop != nil {
+		s.stop()
+	}
+	if s.link != nil {
+		errs = append(errs, s.link.Close())
+	}
+	s.hearing.Wait()
+	for _, port := range s.ports {
+		errs = append(errs, port.Close())
+	}
+	return errors.Join(errs...)
+}
