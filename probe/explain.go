@@ -1,0 +1,110 @@
+package probe
+
+import (
+	"fmt"
+
+	"github.com/tcpscope/tcpscope/probe/finding"
+	"github.com/tcpscope/tcpscope/rawsock/wire"
+)
+
+// explain says what an answer to the crafted segment means.
+func (s CraftSpec) explain(seq wire.Seq, h *heard) string {
+	text := s.meaning(seq, h)
+	if s.BadSum {
+		text = "answered in spite of the bad checksum, which no host's TCP does: a device on the way made this. " + text
+	}
+	return text
+}
+
+func (s CraftSpec) meaning(seq wire.Seq, h *heard) string {
+	r := &h.reply
+	next := seq.Add(s.length())
+	switch {
+	case r.ICMP:
+		return s.icmp(seq, h)
+	case r.is(wire.SYN | wire.ACK):
+		return s.synAck(next, r)
+	case r.is(wire.RST | wire.ACK):
+		return s.resetAck(next, r)
+	case r.is(wire.RST):
+		return s.reset(r)
+	case r.is(wire.SYN):
+		return "the peer opens a connection of its own to this port: a simultaneous open (RFC 9293, Section 3.5)"
+	case r.is(wire.ACK) && r.Flags&wire.FIN != 0:
+		return fmt.Sprintf("the peer closes a connection on this 4-tuple; it expects octet %d next", r.Ack)
+	case r.is(wire.ACK):
+		return fmt.Sprintf("a connection lives on this 4-tuple at the peer: a duplicate or challenge ACK (RFC 5961); "+
+			"it sends from %d and expects %d next", r.Seq, r.Ack)
+	}
+	return "a segment without SYN, RST and ACK, which no state of RFC 9293 sends"
+}
+
+// acceptable says whether the number fits what we sent.
+func acceptable(got, want wire.Seq) string {
+	if got == want {
+		return ""
+	}
+	return fmt.Sprintf("; but it acknowledges %d, not %d: not made from this segment, perhaps forged", got, want)
+}
+
+func (s CraftSpec) synAck(next wire.Seq, r *Reply) string {
+	if s.Flags&wire.SYN == 0 {
+		return "a SYN-ACK, though no SYN was sent: left over from an earlier probe of this port, or forged"
+	}
+	return "the port is open: SYN-ACK" + acceptable(r.Ack, next)
+}
+
+// resetAck explains RST with ACK: the answer to a segment without ACK, or an
+// aborted socket's own.
+func (s CraftSpec) resetAck(next wire.Seq, r *Reply) string {
+	if s.Flags&wire.ACK == 0 {
+		return "the port is closed, or a firewall resets for it: RST to a segment without ACK (RFC 9293, Section 3.10.7.1)" +
+			acceptable(r.Ack, next)
+	}
+	return "a socket of the peer aborted its connection: RST with ACK, its own sequence number and window"
+}
+
+// reset explains a bare RST: the answer to a segment with ACK.
+func (s CraftSpec) reset(r *Reply) string {
+	if s.Flags&wire.ACK != 0 && s.Ack != nil && r.Seq != *s.Ack {
+		return fmt.Sprintf("RST with sequence number %d instead of our acknowledgement number %d: not made from this segment, perhaps forged", r.Seq, *s.Ack)
+	}
+	if s.Flags&wire.ACK == 0 {
+		return "RST without ACK, though the segment had none to take the number from (RFC 9293, Section 3.10.7.1 asks for RST with ACK)"
+	}
+	return "no connection here takes this segment: RST from our acknowledgement number. Open and closed ports answer alike, so the port is unfiltered, no more"
+}
+
+func (s CraftSpec) icmp(seq wire.Seq, h *heard) string {
+	if h.quoted != seq {
+		return fmt.Sprintf("it quotes sequence number %d, and we sent %d: forged, or about another segment", h.quoted, seq)
+	}
+	reason := finding.ICMP(h.reply.Type, h.reply.Code)
+	who := "a device on the way"
+	if h.reply.From == s.Target.Addr() {
+		who = "the host itself"
+	}
+	switch {
+	case h.reply.Type == 11:
+		return fmt.Sprintf("the TTL of %d ended at this hop", s.TTL)
+	case h.reply.soft():
+		return fmt.Sprintf("%s has no way to the destination at present (%s)", who, reason)
+	}
+	return fmt.Sprintf("%s rejects it by a firewall's rule (%s)", who, reason)
+}
+
+// silence says what it means that nothing answered.
+func (s CraftSpec) silence() string {
+	const none = "no answer: "
+	switch flags := s.Flags & (wire.SYN | wire.RST | wire.ACK | wire.FIN); {
+	case s.BadSum:
+		return none + "as it should be, since everyone drops a segment with a bad checksum"
+	case flags&wire.RST != 0:
+		return none + "an RST is never answered, whether it was taken or not"
+	case flags&wire.SYN != 0:
+		return none + "the segment or its answer was dropped, the host is down, or the port's accept queue is full"
+	case flags&wire.ACK != 0:
+		return none + "open and closed ports would both have sent RST, so a (stateful) firewall dropped it, the host is down, or a connection on this 4-tuple took it"
+	}
+	return none + "an open port ignores such a segment and a closed one sends RST, so the port is open, or filtered, or the host is down"
+}
