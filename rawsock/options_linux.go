@@ -1,0 +1,82 @@
+package rawsock
+
+import (
+	"os"
+	"unsafe"
+
+	"golang.org/x/net/bpf"
+	"golang.org/x/sys/unix"
+)
+
+// defaultBuffer is the receive buffer or ring asked for, in octets.
+const defaultBuffer = 4 << 20
+
+// option is a socket option that asks for control messages.
+type option struct {
+	name        string
+	level, code int
+}
+
+var (
+	stampOption     = option{"SO_TIMESTAMPNS", unix.SOL_SOCKET, unix.SO_TIMESTAMPNS}
+	dropOption      = option{"SO_RXQ_OVFL", unix.SOL_SOCKET, unix.SO_RXQ_OVFL}
+	deviceOption    = option{"IP_PKTINFO", unix.IPPROTO_IP, unix.IP_PKTINFO}
+	auxiliaryOption = option{"PACKET_AUXDATA", unix.SOL_PACKET, unix.PACKET_AUXDATA}
+)
+
+func enable(fd int, options ...option) error {
+	for _, o := range options {
+		if err := unix.SetsockoptInt(fd, o.level, o.code, 1); err != nil {
+			return os.NewSyscallError("setsockopt "+o.name, err)
+		}
+	}
+	return nil
+}
+
+// deafen makes a new socket hear nothing, and throws away what it heard
+// since its creation: with this, and the real filter attached last, nothing
+// unfiltered is ever received.
+func deafen(fd int) error {
+	nothing, err := bpf.Assemble([]bpf.Instruction{bpf.RetConstant{Val: 0}})
+	if err != nil {
+		return err
+	}
+	if err := attachFilter(fd, nothing); err != nil {
+		return err
+	}
+	var b [1]byte
+	for {
+		_, _, err := unix.Recvfrom(fd, b[:], unix.MSG_DONTWAIT)
+		switch err {
+		case nil, unix.EINTR:
+		case unix.EAGAIN:
+			return nil
+		default:
+			return os.NewSyscallError("recvfrom", err)
+		}
+	}
+}
+
+// attachFilter replaces the socket's filter.
+func attachFilter(fd int, program []bpf.RawInstruction) error {
+	f := make([]unix.SockFilter, len(program))
+	for i, p := range program {
+		f[i] = unix.SockFilter{Code: p.Op, Jt: p.Jt, Jf: p.Jf, K: p.K}
+	}
+	fprog := unix.SockFprog{Len: uint16(len(f)), Filter: unsafe.SliceData(f)}
+	return os.NewSyscallError("setsockopt SO_ATTACH_FILTER",
+		unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &fprog))
+}
+
+// raiseBuffer asks for a receive buffer, beyond net.core.rmem_max where the
+// privilege suffices.
+func raiseBuffer(fd, octets int) error {
+	if octets == 0 {
+		octets = defaultBuffer
+	}
+	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, octets) == nil {
+		return nil
+	}
+	return os.NewSyscallError("setsockopt SO_RCVBUF",
+		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, octets))
+}

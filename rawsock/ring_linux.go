@@ -1,0 +1,232 @@
+package rawsock
+
+import (
+	"context"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"github.com/mdlayher/socket"
+	"golang.org/x/sys/unix"
+
+	"github.com/tcpscope/tcpscope/rawsock/wire"
+)
+
+const (
+	// ringBlock is a block's size in octets: no merged segment exceeds it.
+	ringBlock = 256 << 10
+	// ringFrame is a formality: TPACKET_V3 packs frames of any length.
+	ringFrame = 2048
+	// ringPatience is after how many milliseconds the kernel hands over a
+	// block that is not full; one tick at HZ=250.
+	ringPatience = 4
+	// headerSpace is the place of the link-layer address behind a frame's
+	// header: TPACKET_ALIGN(sizeof(struct tpacket3_hdr)).
+	headerSpace = (unix.SizeofTpacket3Hdr + 15) &^ 15
+	// blockHeader is the place of struct tpacket_hdr_v1 in a block.
+	blockHeader = int(unsafe.Offsetof(unix.TpacketBlockDesc{}.Hdr))
+)
+
+// ring reads a TPACKET_V3 receive ring. Arrivals are copied out of it, so
+// that unmapping it can never pull memory away from under a consumer.
+type ring struct {
+	conn   *socket.Conn
+	closed atomic.Bool
+
+	mu      sync.Mutex // held while the ring is read or unmapped
+	mem     []byte     // nil when unmapped
+	block   int        // the block to be read next
+	left    uint32     // frames of it that are not read yet
+	frame   int        // the next one's place
+	opened  bool       // whether left and frame are set
+	scratch []byte     // where arrivals are copied; one block's worth
+
+	statsMu    sync.Mutex
+	dropped    uint64 // in all
+	unreported int    // of them, not yet in any arrival's Lost
+}
+
+// newRing maps a ring onto fd and takes fd over; fd is closed on error.
+func newRing(fd, size int) (*ring, error) {
+	if size == 0 {
+		size = defaultBuffer
+	}
+	blocks := max(2, (size+ringBlock-1)/ringBlock)
+	mem, err := mapRing(fd, blocks)
+	if err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
+	conn, err := socket.New(fd, networkPacket)
+	if err != nil {
+		unix.Munmap(mem)
+		unix.Close(fd)
+		return nil, err
+	}
+	return &ring{conn: conn, mem: mem, scratch: make([]byte, ringBlock)}, nil
+}
+
+func mapRing(fd, blocks int) ([]byte, error) {
+	err := unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_VERSION, unix.TPACKET_V3)
+	if err != nil {
+		return nil, os.NewSyscallError("setsockopt PACKET_VERSION", err)
+	}
+	req := unix.TpacketReq3{
+		Block_size:     ringBlock,
+		Block_nr:       uint32(blocks),
+		Frame_size:     ringFrame,
+		Frame_nr:       uint32(blocks * (ringBlock / ringFrame)),
+		Retire_blk_tov: ringPatience,
+	}
+	if err := unix.SetsockoptTpacketReq3(fd, unix.SOL_PACKET, unix.PACKET_RX_RING, &req); err != nil {
+		return nil, os.NewSyscallError("setsockopt PACKET_RX_RING", err)
+	}
+	mem, err := unix.Mmap(fd, 0, blocks*ringBlock, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	return mem, os.NewSyscallError("mmap", err)
+}
+
+func (r *ring) receive(ctx context.Context, arrivals []wire.Arrival) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	for len(arrivals) > 0 {
+		if r.closed.Load() {
+			return 0, opError("receive", networkPacket, nil, "", net.ErrClosed)
+		}
+		if n := r.take(arrivals); n > 0 {
+			return n, nil
+		}
+		if err := r.wait(ctx); err != nil {
+			return 0, err
+		}
+	}
+	return 0, nil
+}
+
+// wait returns when the kernel has handed over the next block.
+func (r *ring) wait(ctx context.Context) error {
+	err := r.conn.ReadFunc(ctx, "poll", func(fd int) error {
+		if r.handedOver() {
+			return nil
+		}
+		// A device that went down wakes us with an error instead.
+		if pending, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR); err == nil && pending != 0 {
+			return syscall.Errno(pending)
+		}
+		return unix.EAGAIN
+	})
+	switch {
+	case err == nil, r.closed.Load():
+		return nil // receive looks at closed
+	case ctx.Err() != nil:
+		return ctx.Err()
+	}
+	return opError("receive", networkPacket, nil, "", err)
+}
+
+// header returns the current block's header.
+func (r *ring) header() *unix.TpacketHdrV1 {
+	return (*unix.TpacketHdrV1)(unsafe.Pointer(&r.mem[r.block*ringBlock+blockHeader]))
+}
+
+// handedOver reports whether the current block is ours.
+func (r *ring) handedOver() bool {
+	return atomic.LoadUint32(&r.header().Block_status)&unix.TP_STATUS_USER != 0
+}
+
+// take copies frames of the current block into arrivals; zero if it is still
+// the kernel's. A block that is read to its end goes back at once.
+func (r *ring) take(arrivals []wire.Arrival) int {
+	if !r.handedOver() {
+		return 0
+	}
+	h := r.header()
+	lost := 0
+	if !r.opened {
+		r.opened, r.left, r.frame = true, h.Num_pkts, int(h.Offset_to_first_pkt)
+		lost = r.newlyLost(h.Block_status&unix.TP_STATUS_LOSING != 0)
+	}
+	base := r.block * ringBlock
+	n, used := 0, 0
+	for ; n < len(arrivals) && r.left > 0; n++ {
+		f := (*unix.Tpacket3Hdr)(unsafe.Pointer(&r.mem[base+r.frame]))
+		at := base + r.frame
+		size := copy(r.scratch[used:], r.mem[at+int(f.Mac):at+int(f.Mac)+int(f.Snaplen)])
+		link := (*unix.RawSockaddrLinklayer)(unsafe.Pointer(&r.mem[at+headerSpace]))
+		arrivals[n] = wire.Arrival{
+			Datagram:  r.scratch[used : used+size : used+size],
+			At:        time.Unix(int64(f.Sec), int64(f.Nsec)),
+			Outgoing:  link.Pkttype == unix.PACKET_OUTGOING,
+			Checksum:  checksumState(f.Status),
+			Interface: int(link.Ifindex),
+		}
+		used += size
+		r.frame += int(f.Next_offset)
+		r.left--
+	}
+	if n > 0 {
+		arrivals[0].Lost = lost
+	}
+	if r.left == 0 {
+		atomic.StoreUint32(&h.Block_status, unix.TP_STATUS_KERNEL)
+		r.opened, r.block = false, (r.block+1)%(len(r.mem)/ringBlock)
+	}
+	return n
+}
+
+// checksumState translates a packet socket's status.
+func checksumState(status uint32) wire.Checksum {
+	switch {
+	case status&unix.TP_STATUS_CSUMNOTREADY != 0:
+		return wire.Offloaded
+	case status&unix.TP_STATUS_CSUM_VALID != 0:
+		return wire.Valid
+	}
+	return wire.Unverified
+}
+
+// newlyLost returns the drops that no arrival has reported yet. losing says
+// that the kernel has counted some; asking it costs a system call.
+func (r *ring) newlyLost(losing bool) int {
+	if losing {
+		r.drops()
+	}
+	r.statsMu.Lock()
+	defer r.statsMu.Unlock()
+	n := r.unreported
+	r.unreported = 0
+	return n
+}
+
+// drops counts the frames lost so far; after close, until then.
+func (r *ring) drops() uint64 {
+	r.statsMu.Lock()
+	defer r.statsMu.Unlock()
+	// Reading sets the kernel's counters back to zero.
+	if stats, err := r.conn.GetsockoptTpacketStatsV3(unix.SOL_PACKET, unix.PACKET_STATISTICS); err == nil {
+		r.dropped += uint64(stats.Drops)
+		r.unreported += int(stats.Drops)
+	}
+	return r.dropped
+}
+
+func (r *ring) close() error {
+	r.drops()
+	if r.closed.Swap(true) {
+		return nil
+	}
+	err := r.conn.Close() // ends a wait
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if unmapErr := unix.Munmap(r.mem); err == nil {
+		err = os.NewSyscallError("munmap", unmapErr)
+	}
+	r.mem = nil
+	return opError("close", networkPacket, nil, "", err)
+}

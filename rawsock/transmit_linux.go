@@ -1,0 +1,169 @@
+package rawsock
+
+import (
+	"bytes"
+	"net"
+	"sync"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/tcpscope/tcpscope/rawsock/wire"
+)
+
+const (
+	// sendBatch is how many datagrams one system call takes. Larger batches
+	// gain nothing measurable and would crowd the stamps' queue.
+	sendBatch = 64
+	// headerMin is the length of an IPv4 header without options, in octets.
+	headerMin = 20
+	// sendAttempts bounds how often a datagram is offered to a kernel that has
+	// no room for it; the waits in between add up to a quarter second.
+	sendAttempts = 8
+	sendWait     = time.Millisecond
+)
+
+// transmitter sends batches on a blocking descriptor of its own. It stays out
+// of Go's poller, which every sent datagram would wake when its buffer is
+// freed; that costs half as much again as the sending.
+type transmitter struct {
+	network string // for errors
+	stamps  *stampReader
+
+	mu   sync.Mutex // guards all below, and fd against Close during Send
+	fd   int        // -1 when closed
+	hdrs [sendBatch]unix.Mmsghdr
+	iovs [sendBatch]unix.Iovec
+	// Exactly one of these addresses the datagrams: a destination for each,
+	// copied from its header, or one link-layer address for all.
+	hosts [sendBatch]unix.RawSockaddrInet4
+	link  *unix.RawSockaddrLinklayer
+}
+
+// newTransmitter takes over fd, which must be blocking.
+func newTransmitter(fd int, network string, link *unix.RawSockaddrLinklayer, stamped bool) (*transmitter, error) {
+	t := &transmitter{network: network, fd: fd, link: link}
+	for i := range t.hdrs {
+		h := &t.hdrs[i].Hdr
+		h.Iov = &t.iovs[i]
+		h.SetIovlen(1)
+		if link != nil {
+			h.Name = (*byte)(unsafe.Pointer(link))
+			h.Namelen = unix.SizeofSockaddrLinklayer
+		} else {
+			t.hosts[i].Family = unix.AF_INET
+			h.Name = (*byte)(unsafe.Pointer(&t.hosts[i]))
+			h.Namelen = unix.SizeofSockaddrInet4
+		}
+	}
+	// A device that takes nothing must not block Send for ever.
+	patience := unix.Timeval{Sec: 1}
+	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &patience); err != nil {
+		return nil, opError("open", network, nil, "setsockopt SO_SNDTIMEO", err)
+	}
+	if stamped {
+		t.stamps = newStampReader()
+		if err := t.stamps.enable(fd); err != nil {
+			return nil, opError("open", network, nil, "setsockopt SO_TIMESTAMPING", err)
+		}
+	}
+	return t, nil
+}
+
+func (t *transmitter) send(batch []wire.Departure) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for len(batch) > 0 {
+		if t.fd < 0 {
+			return opError("send", t.network, nil, "", net.ErrClosed)
+		}
+		part := batch[:min(len(batch), sendBatch)]
+		if err := t.sendPart(part); err != nil {
+			return err
+		}
+		batch = batch[len(part):]
+	}
+	return nil
+}
+
+// sendPart sends up to sendBatch datagrams and fills in when they left.
+func (t *transmitter) sendPart(part []wire.Departure) error {
+	for i := range part {
+		t.load(i, part[i].Datagram)
+		part[i].KernelStamp, part[i].Err = false, nil
+	}
+	start := time.Now()
+	for next, attempts := 0, 0; next < len(part); {
+		now := time.Now()
+		n, errno := t.sendmmsg(next, len(part))
+		part[next].At = now
+		for i := range n {
+			part[next+i].At = now
+		}
+		// sendmmsg keeps to itself why it stopped after n: the datagram that
+		// stopped it is offered again, and then the error is its own.
+		attempts++
+		switch {
+		case n > 0:
+			next, attempts = next+n, 0
+		case errno == unix.EINTR:
+		case (errno == unix.ENOBUFS || errno == unix.EAGAIN) && attempts < sendAttempts:
+			time.Sleep(sendWait << attempts)
+		case errno == unix.EBADF || errno == unix.ENOTSOCK || errno == unix.ENOSYS:
+			return opError("send", t.network, nil, "sendmmsg", errno)
+		default:
+			part[next].Err = t.refusal(part[next].Datagram, errno)
+			next, attempts = next+1, 0
+		}
+	}
+	if t.stamps != nil {
+		t.stamps.collect(t.fd, part, start)
+	}
+	return nil
+}
+
+// load points the i-th message at a datagram.
+func (t *transmitter) load(i int, datagram []byte) {
+	t.iovs[i].Base = unsafe.SliceData(datagram)
+	t.iovs[i].SetLen(len(datagram))
+	if t.link != nil {
+		return
+	}
+	// A datagram too short to name its destination goes to the kernel without
+	// one, and comes back as EINVAL.
+	t.hosts[i].Addr = [4]byte{}
+	if len(datagram) >= headerMin {
+		copy(t.hosts[i].Addr[:], datagram[16:20])
+	}
+}
+
+func (t *transmitter) sendmmsg(from, to int) (int, syscall.Errno) {
+	n, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, uintptr(t.fd),
+		uintptr(unsafe.Pointer(&t.hdrs[from])), uintptr(to-from), 0, 0, 0)
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), 0
+}
+
+// refusal says which destination the kernel refused, and why.
+func (t *transmitter) refusal(datagram []byte, errno syscall.Errno) error {
+	var dst net.Addr
+	if t.link == nil && len(datagram) >= headerMin {
+		dst = &net.IPAddr{IP: net.IP(bytes.Clone(datagram[16:20]))}
+	}
+	return opError("send", t.network, dst, "sendmmsg", errno)
+}
+
+func (t *transmitter) close() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.fd < 0 {
+		return nil
+	}
+	fd := t.fd
+	t.fd = -1
+	return opError("close", t.network, nil, "close", unix.Close(fd))
+}
