@@ -179,12 +179,11 @@ func (s Scope) Host(i uint64) (netip.Addr, Block) {
 // target returns one address of the scope as a target of its own. The zero
 // Target stands for an address outside.
 func (s Scope) target(addr netip.Addr) Target {
-	for _, b := range s.Blocks {
-		if b.Contains(addr) {
-			return Target{Range: Range{addr, addr}, Name: b.Name, Ports: b.Ports}
-		}
+	at := sort.Search(len(s.Blocks), func(k int) bool { return !s.Blocks[k].Last.Less(addr) })
+	if at == len(s.Blocks) || !s.Blocks[at].Contains(addr) {
+		return Target{}
 	}
-	return Target{}
+	return Target{Range: Range{addr, addr}, Name: s.Blocks[at].Name, Ports: s.Blocks[at].Ports}
 }
 
 // sweep goes through the address space once, from edge to edge of the spans

@@ -141,11 +141,19 @@ func TestScopeHost(t *testing.T) {
 		if !block.Contains(addr) {
 			t.Errorf("%v is not in its block %v", addr, block.Range)
 		}
+		if alone := s.target(addr); alone.Range != (Range{addr, addr}) || alone.Name != block.Name || !alone.Ports.Equal(block.Ports) {
+			t.Errorf("target(%v) = %+v, not of %+v", addr, alone, block)
+		}
 		got = append(got, addr.String())
 	}
 	want := "10.0.0.1 10.0.0.3 10.0.1.0 10.0.1.1 10.0.1.2 10.0.1.3 10.0.2.1"
 	if strings.Join(got, " ") != want {
 		t.Errorf("hosts are %v, want %s", got, want)
+	}
+	for _, outside := range []string{"10.0.0.0", "10.0.0.2", "10.0.2.2"} {
+		if alone := s.target(netip.MustParseAddr(outside)); alone.valid() {
+			t.Errorf("target(%s) = %+v, though it is outside", outside, alone)
+		}
 	}
 	for _, scope := range []Scope{s, {}} {
 		func() {
