@@ -20,6 +20,11 @@ type Lab struct {
 	topology  Topology
 	nodes     map[string]*Node
 	listeners []net.Listener
+	// wires are the forwarders of the shaped links, by their ends in the
+	// topology's order.
+	wires map[[2]string]*forwarder
+	// backstage are the namespaces that belong to no host.
+	backstage []int
 }
 
 // Build makes a topology real, inside the namespaces that Command or TestMain
@@ -31,7 +36,7 @@ func Build(t Topology) (*Lab, error) {
 	if err := t.Validate(); err != nil {
 		return nil, fmt.Errorf("lab %s: %w", t.Name, err)
 	}
-	lab := &Lab{topology: t, nodes: make(map[string]*Node, len(t.Hosts))}
+	lab := &Lab{topology: t, nodes: make(map[string]*Node, len(t.Hosts)), wires: make(map[[2]string]*forwarder)}
 	if err := lab.build(); err != nil {
 		return nil, errors.Join(fmt.Errorf("lab %s: %w", t.Name, err), lab.Close())
 	}
@@ -89,7 +94,7 @@ func (lab *Lab) finishHost(h Host) error {
 	if err := setSysctls(node.nsfd, ofDevices); err != nil {
 		return err
 	}
-	if err := node.Do(func() error { return addRoutes(h.Routes) }); err != nil {
+	if err := node.Do(func() error { return addRoutes(h.Routes, node.tunnels) }); err != nil {
 		return err
 	}
 	for _, port := range h.Listen {
@@ -148,6 +153,29 @@ func (lab *Lab) Host(name string) *Node { return lab.nodes[name] }
 // Topology returns what the laboratory was built from.
 func (lab *Lab) Topology() Topology { return lab.topology }
 
+// Counters returns what became of the datagrams from one host to another over
+// the shaped link between them; zero if there is no such link, or a plain one.
+func (lab *Lab) Counters(from, to string) Counters {
+	if w := lab.wires[[2]string{from, to}]; w != nil {
+		return w.counters(fromA)
+	}
+	if w := lab.wires[[2]string{to, from}]; w != nil {
+		return w.counters(fromB)
+	}
+	return Counters{}
+}
+
+// Passages returns the last datagrams, both ways, of the link between two
+// hosts, in the order they left it; as many as the link's Log allows.
+func (lab *Lab) Passages(a, b string) []Passage {
+	for _, ends := range [][2]string{{a, b}, {b, a}} {
+		if w := lab.wires[ends]; w != nil {
+			return w.passages()
+		}
+	}
+	return nil
+}
+
 // Close takes the laboratory down. Programs started in its hosts must have
 // ended.
 func (lab *Lab) Close() error {
@@ -155,8 +183,14 @@ func (lab *Lab) Close() error {
 	for _, l := range lab.listeners {
 		errs = append(errs, l.Close())
 	}
+	for _, w := range lab.wires {
+		errs = append(errs, w.stop())
+	}
 	for _, n := range lab.nodes {
 		errs = append(errs, os.NewSyscallError("close", unix.Close(n.nsfd)))
+	}
+	for _, fd := range lab.backstage {
+		errs = append(errs, os.NewSyscallError("close", unix.Close(fd)))
 	}
 	return errors.Join(errs...)
 }

@@ -1,7 +1,6 @@
 package netlab
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -9,10 +8,17 @@ import (
 	"time"
 
 	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
 )
 
-// port is one end of a veth pair: a device's name in a namespace.
+const (
+	// plainMTU is Ethernet's.
+	plainMTU = 1500
+	// tunnelMTU leaves room for the headers around a tunnel's datagrams.
+	tunnelMTU = plainMTU + gpeOverhead
+)
+
+// port is one end of a veth pair: a device's name in a namespace. A nil mac
+// lets the kernel draw one.
 type port struct {
 	nsfd   int
 	device string
@@ -21,10 +27,11 @@ type port struct {
 
 // addVeth makes a veth pair with its ends where they belong. The ends are
 // down and have no addresses.
-func addVeth(a, b port) error {
+func addVeth(a, b port, mtu int) error {
 	attrs := netlink.NewLinkAttrs()
-	attrs.Name, attrs.HardwareAddr = a.device, a.mac
+	attrs.Name, attrs.HardwareAddr, attrs.MTU = a.device, a.mac, mtu
 	veth := netlink.NewVeth(attrs)
+	veth.PeerMTU = uint32(mtu)
 	veth.PeerName, veth.PeerHardwareAddr = b.device, b.mac
 	veth.PeerNamespace = netlink.NsFd(b.nsfd)
 	return inNamespace(a.nsfd, func() error {
@@ -40,8 +47,7 @@ func configure(nsfd int, device string, addr netip.Prefix) error {
 			return fmt.Errorf("find %s: %w", device, err)
 		}
 		if addr.IsValid() {
-			ip := net.IPNet{IP: addr.Addr().AsSlice(), Mask: net.CIDRMask(addr.Bits(), 32)}
-			if err := netlink.AddrAdd(link, &netlink.Addr{IPNet: &ip}); err != nil {
+			if err := netlink.AddrAdd(link, &netlink.Addr{IPNet: ipNet(addr)}); err != nil {
 				return os.NewSyscallError("add address "+addr.String(), err)
 			}
 		}
@@ -66,16 +72,4 @@ func awaitUp(nsfd int, device string) error {
 		}
 		return fmt.Errorf("%s does not come up", device)
 	})
-}
-
-// addRoutes adds routes in the calling thread's namespace.
-func addRoutes(routes []Route) error {
-	for _, r := range routes {
-		to := net.IPNet{IP: r.To.Masked().Addr().AsSlice(), Mask: net.CIDRMask(r.To.Bits(), 32)}
-		err := netlink.RouteAdd(&netlink.Route{Dst: &to, Gw: r.Via.AsSlice()})
-		if err != nil && !errors.Is(err, unix.EEXIST) {
-			return os.NewSyscallError(fmt.Sprintf("add route to %v via %v", r.To, r.Via), err)
-		}
-	}
-	return nil
 }

@@ -15,6 +15,8 @@ type Node struct {
 	name  string
 	nsfd  int
 	addrs []netip.Addr
+	// tunnels are the layer-3 links, whose routes need more than a gateway.
+	tunnels []tunnel
 }
 
 // Name returns the host's name.

@@ -50,6 +50,8 @@ type Link struct {
 	AtoB, BtoA Shape
 	// Tamper, where not nil, sees every datagram on its way.
 	Tamper Tamper
+	// Log is how many passages the link remembers for Lab.Passages.
+	Log int
 }
 
 // End is one side of a link: a host and its address there. The device is
@@ -59,11 +61,17 @@ type End struct {
 	Addr netip.Prefix
 }
 
-// Shape is what a link does to the frames of one direction. ARP is exempt
+// Shape is what a link does to the frames of one direction, in this order:
+// drop rules, loss, corruption, duplication, reordering, delay. ARP is exempt
 // from everything but delay.
 type Shape struct {
+	// Delay is added to every frame's way, with up to Jitter more or less,
+	// evenly distributed. Jitter alone never reorders.
 	Delay, Jitter time.Duration
-	// Loss, Duplicate, Reorder and Corrupt are probabilities, 0 to 1.
+	// Loss, Duplicate, Reorder and Corrupt are probabilities, 0 to 1, per IPv4
+	// datagram. A reordered datagram waits until the next one has overtaken
+	// it, but no longer than 10 ms. A corrupted one has one bit inverted behind
+	// its IPv4 header.
 	Loss, Duplicate, Reorder, Corrupt float64
 	// Seed makes the dice repeatable; zero draws one.
 	Seed uint64
@@ -71,14 +79,20 @@ type Shape struct {
 	Drop []DropRule
 }
 
-// DropRule loses the Kth segment (counted from 1; zero means every one) for
-// which Match is true.
+// DropRule loses the Kth segment of its direction (counted from 1; zero means
+// every one) for which Match is true. Match gets TCP only; the segment aliases
+// the frame and is valid until Match returns. Match is called by one goroutine.
 type DropRule struct {
 	K     int
 	Match func(wire.Header, wire.Segment) bool
 }
 
-// Tamper is a box on the link: it gets a datagram and its direction, and
-// returns what goes on and what goes back instead. The slices may alias
-// datagram, which is valid until Tamper returns.
+// Tamper is a box on the link, right in front of the receiving host whichever
+// way a datagram goes, after the shape of its direction. It gets the datagram,
+// and returns what goes on and what goes back instead; what goes back travels
+// through the shape of the other direction. The slices may alias datagram,
+// which is valid until Tamper returns.
+//
+// A link calls its Tamper for one datagram at a time. One function that serves
+// several links must expect concurrent calls.
 type Tamper func(datagram []byte, fromA bool) (forward, back [][]byte)

@@ -66,6 +66,17 @@ func (h Host) validate(pairs map[[2]string]bool) error {
 // String returns the two hosts: "ant-apple".
 func (l Link) String() string { return l.A.Host + "-" + l.B.Host }
 
+// shaped reports whether the link needs a forwarder.
+func (l Link) shaped() bool {
+	return !l.AtoB.isZero() || !l.BtoA.isZero() || l.Tamper != nil || l.Log > 0
+}
+
+// isZero reports whether the shape leaves frames alone; a seed changes nothing.
+func (s Shape) isZero() bool {
+	return s.Delay == 0 && s.Jitter == 0 && s.Loss == 0 && s.Duplicate == 0 && s.Reorder == 0 &&
+		s.Corrupt == 0 && len(s.Drop) == 0
+}
+
 func (l Link) validate(hosts map[string]bool) error {
 	for _, end := range []End{l.A, l.B} {
 		if !hosts[end.Host] {
@@ -80,6 +91,9 @@ func (l Link) validate(hosts map[string]bool) error {
 	}
 	if l.A.Addr.Masked() != l.B.Addr.Masked() {
 		return fmt.Errorf("%v and %v are not on one network", l.A.Addr, l.B.Addr)
+	}
+	if l.Log < 0 {
+		return fmt.Errorf("log %d: want no negative number", l.Log)
 	}
 	if err := l.AtoB.validate(); err != nil {
 		return fmt.Errorf("a to b: %w", err)
