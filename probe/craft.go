@@ -277,4 +277,3 @@ func (c *crafting) report(direction finding.Direction, datagram []byte, at time.
 	c.last = at
 	return c.emit(record)
 }
-

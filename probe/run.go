@@ -11,7 +11,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/tcpscope/tcpscope/probe/link"
 	"github.com/tcpscope/tcpscope/rawsock/wire"
 )
 
@@ -81,44 +80,6 @@ type run struct {
 
 	// draining is when an interrupted run ends; zero while it is not.
 	draining time.Duration
-}
-
-// host is what a run knows of a host while it probes it.
-type host struct {
-	path  link.Path
-	err   error // there is no way to it
-	local netip.AddrPort
-	syn   *wire.Template
-	left  int // probes not yet done
-	rto   rto
-	// gone is our own kernel's word that nobody answers its ARP requests.
-	gone *Reply
-}
-
-// onLink reports whether reaching the host takes an entry of its own in our
-// neighbour table.
-func (h *host) onLink() bool { return h.path.Neighbors && !h.path.Gateway.IsValid() && !h.path.Local }
-
-// flight is a probe that has been sent and not yet been answered.
-type flight struct {
-	probe Probe
-	host  *host
-	tries []try
-	// soft is an answer that a later try may better.
-	soft *Reply
-	// second is when its entry in the connection tracking table was made.
-	second int
-	// deadline is when the latest try counts as unanswered, and place the
-	// flight's index in the queue of deadlines, -1 outside.
-	deadline time.Duration
-	place    int
-}
-
-// try is one segment of a flight.
-type try struct {
-	at    time.Time
-	tsval uint32
-	id    uint16
 }
 
 func (r *run) now() time.Duration { return time.Since(r.start) }
@@ -283,8 +244,6 @@ func (r *run) begin(p Probe) {
 	r.put(f)
 }
 
-func (f *flight) endpoint() endpoint { return endpoint{addrNumber(f.probe.Addr), f.probe.Port} }
-
 // host returns what the run knows of a probe's host.
 func (r *run) host(p Probe) *host {
 	h := r.hosts[addrNumber(p.Addr)]
@@ -381,143 +340,6 @@ func (r *run) left(f *flight, d wire.Departure) {
 	heap.Push(&r.waiting, f)
 }
 
-// hear takes in what the receive loop has read.
-func (r *run) hear(batch []heard) {
-	for i := range batch {
-		r.take(&batch[i])
-	}
-	r.spent <- batch[:0]
-}
-
-// take matches one reply with its flight. What does not prove that its sender
-// has seen the probe is counted and otherwise ignored.
-func (r *run) take(h *heard) {
-	isn := r.plan.secret.isn(h.to.addr, h.to.port)
-	if !r.ours(h.local) || !h.reply.answers(isn, h.quoted) {
-		r.count.strays.Add(1)
-		return
-	}
-	// Every copy of a SYN-ACK is answered: the first reset may be lost.
-	if h.reply.is(wire.SYN | wire.ACK) {
-		r.out.reset(h)
-	}
-	f := r.flights[h.to]
-	if f == nil || len(f.tries) == 0 {
-		return
-	}
-	reply := h.reply
-	switch {
-	case reply.fromSelf(f.host.local.Addr(), f.probe.Addr):
-		r.lose(f.host, &reply)
-	case reply.soft():
-		f.soft = &reply
-	default:
-		r.end(f, &reply, f.sent(&reply))
-	}
-}
-
-// ours reports whether local is one of the session's quiet ports.
-func (s *Session) ours(local netip.AddrPort) bool {
-	port := s.ports[local.Addr()]
-	return port != nil && port.Local() == local
-}
-
-// sent is the try that a reply answers: a SYN-ACK echoes its timestamp, an
-// ICMP error quotes its IP ID. Nil where it cannot be told.
-func (f *flight) sent(r *Reply) *try {
-	if r == nil {
-		return nil
-	}
-	for i := range f.tries {
-		t := &f.tries[i]
-		if len(f.tries) == 1 || r.ICMP && t.id == r.Quoted || r.echoes(t.tsval) {
-			return t
-		}
-	}
-	return nil
-}
-
-func (r *Reply) echoes(tsval uint32) bool {
-	for _, o := range r.Options {
-		if _, ecr, ok := o.Timestamps(); ok {
-			return ecr == tsval
-		}
-	}
-	return false
-}
-
-// lose ends all flights to a host whose next hop does not answer.
-func (r *run) lose(h *host, reply *Reply) {
-	h.gone = reply
-	for _, f := range r.flights {
-		if f.host == h {
-			r.end(f, reply, nil)
-		}
-	}
-}
-
-// refuse ends a flight that never left.
-func (r *run) refuse(f *flight, err error) {
-	x := f.exchange(r.plan)
-	x.Tries, x.Refused = 0, err
-	r.finish(f, x)
-}
-
-// end ends a flight: with the reply that decides, and the try that it
-// answers, if that is known.
-func (r *run) end(f *flight, reply *Reply, answered *try) {
-	x := f.exchange(r.plan)
-	x.Reply = reply
-	if answered != nil {
-		x.At = answered.at
-		if rtt := reply.At.Sub(answered.at); rtt > 0 {
-			x.RTT = rtt
-			f.host.rto.sample(rtt)
-		}
-	}
-	if reply != nil {
-		r.count.received.Add(1)
-		if !reply.ICMP && len(f.tries) > 0 {
-			r.tracked.remove(f.second)
-		}
-		if reply.is(wire.SYN | wire.ACK) {
-			r.count.open.Add(1)
-		}
-	}
-	r.finish(f, x)
-}
-
-func (f *flight) exchange(plan Plan) Exchange {
-	x := Exchange{
-		Method: plan.Spec.Method,
-		Probe:  f.probe,
-		Local:  f.host.local,
-		Tries:  len(f.tries),
-	}
-	if len(f.tries) > 0 {
-		x.At = f.tries[len(f.tries)-1].at
-	}
-	return x
-}
-
-// finish forgets a flight and keeps its exchange for the consumer.
-func (r *run) finish(f *flight, x Exchange) {
-	if r.flights[f.endpoint()] == f {
-		delete(r.flights, f.endpoint())
-		if f.host.onLink() {
-			r.onLink--
-		}
-	}
-	if f.place >= 0 {
-		heap.Remove(&r.waiting, f.place)
-	}
-	if f.host.left--; f.host.left == 0 {
-		delete(r.hosts, addrNumber(f.probe.Addr))
-	}
-	r.count.done.Add(1)
-	r.done = append(r.done, x)
-}
-
 // flush hands the finished exchanges over; false says that nobody wants more.
 func (r *run) flush(yield func(Exchange, error) bool) bool {
 	for i := range r.done {
@@ -528,30 +350,4 @@ func (r *run) flush(yield func(Exchange, error) bool) bool {
 	clear(r.done)
 	r.done = r.done[:0]
 	return true
-}
-
-// byDeadline is a heap of flights, the one that is due first on top.
-type byDeadline []*flight
-
-func (q byDeadline) Len() int           { return len(q) }
-func (q byDeadline) Less(i, j int) bool { return q[i].deadline < q[j].deadline }
-func (q byDeadline) Swap(i, j int) {
-	q[i], q[j] = q[j], q[i]
-	q[i].place, q[j].place = i, j
-}
-
-// Push implements heap.Interface.
-func (q *byDeadline) Push(x any) {
-	f := x.(*flight)
-	f.place = len(*q)
-	*q = append(*q, f)
-}
-
-// Pop implements heap.Interface.
-func (q *byDeadline) Pop() any {
-	last := len(*q) - 1
-	f := (*q)[last]
-	(*q)[last] = nil
-	*q, f.place = (*q)[:last], -1
-	return f
 }

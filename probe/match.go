@@ -1,0 +1,108 @@
+package probe
+
+import (
+	"container/heap"
+	"net/netip"
+
+	"github.com/tcpscope/tcpscope/rawsock/wire"
+)
+
+// hear takes in what the receive loop has read.
+func (r *run) hear(batch []heard) {
+	for i := range batch {
+		r.take(&batch[i])
+	}
+	r.spent <- batch[:0]
+}
+
+// take matches one reply with its flight. What does not prove that its sender
+// has seen the probe is counted and otherwise ignored.
+func (r *run) take(h *heard) {
+	isn := r.plan.secret.isn(h.to.addr, h.to.port)
+	if !r.ours(h.local) || !h.reply.answers(isn, h.quoted) {
+		r.count.strays.Add(1)
+		return
+	}
+	// Every copy of a SYN-ACK is answered: the first reset may be lost.
+	if h.reply.is(wire.SYN | wire.ACK) {
+		r.out.reset(h)
+	}
+	f := r.flights[h.to]
+	if f == nil || len(f.tries) == 0 {
+		return
+	}
+	reply := h.reply
+	switch {
+	case reply.fromSelf(f.host.local.Addr(), f.probe.Addr):
+		r.lose(f.host, &reply)
+	case reply.soft():
+		f.soft = &reply
+	default:
+		r.end(f, &reply, f.sent(&reply))
+	}
+}
+
+// ours reports whether local is one of the session's quiet ports.
+func (s *Session) ours(local netip.AddrPort) bool {
+	port := s.ports[local.Addr()]
+	return port != nil && port.Local() == local
+}
+
+// lose ends all flights to a host whose next hop does not answer.
+func (r *run) lose(h *host, reply *Reply) {
+	h.gone = reply
+	for _, f := range r.flights {
+		if f.host == h {
+			r.end(f, reply, nil)
+		}
+	}
+}
+
+// refuse ends a flight that never left.
+func (r *run) refuse(f *flight, err error) {
+	x := f.exchange(r.plan)
+	x.Tries, x.Refused = 0, err
+	r.finish(f, x)
+}
+
+// end ends a flight: with the reply that decides, and the try that it
+// answers, if that is known.
+func (r *run) end(f *flight, reply *Reply, answered *try) {
+	x := f.exchange(r.plan)
+	x.Reply = reply
+	if answered != nil {
+		x.At = answered.at
+		if rtt := reply.At.Sub(answered.at); rtt > 0 {
+			x.RTT = rtt
+			f.host.rto.sample(rtt)
+		}
+	}
+	if reply != nil {
+		r.count.received.Add(1)
+		if !reply.ICMP && len(f.tries) > 0 {
+			r.tracked.remove(f.second)
+		}
+		if reply.is(wire.SYN | wire.ACK) {
+			r.count.open.Add(1)
+		}
+	}
+	r.finish(f, x)
+}
+
+// finish forgets a flight and keeps its exchange for the consumer.
+func (r *run) finish(f *flight, x Exchange) {
+	if r.flights[f.endpoint()] == f {
+		delete(r.flights, f.endpoint())
+		if f.host.onLink() {
+			r.onLink--
+		}
+	}
+	if f.place >= 0 {
+		heap.Remove(&r.waiting, f.place)
+	}
+	if f.host.left--; f.host.left == 0 {
+		delete(r.hosts, addrNumber(f.probe.Addr))
+	}
+	r.count.done.Add(1)
+	r.done = append(r.done, x)
+}
