@@ -15,6 +15,9 @@ const passLength = 0x40000
 // maxInstructions is the kernel's limit for one program (BPF_MAXINSNS).
 const maxInstructions = 4096
 
+// The two ends of every program.
+var reject, pass = bpf.RetConstant{Val: 0}, bpf.RetConstant{Val: passLength}
+
 // Scratch cells in which the preludes leave what the endpoints are compared
 // with.
 const (
@@ -29,9 +32,10 @@ const (
 // give it. It passes no fragments but first ones, and nothing that is too
 // short for its ports. Without endpoints it passes nothing.
 //
-// Consecutive ports of one address cost no more than a single one. The error
-// names an endpoint that is not IPv4, or says that the program would exceed
-// the kernel's 4,096 instructions (about 2,000 scattered ports).
+// Consecutive ports of one address cost hardly more than a single one. The
+// error names an endpoint that is not IPv4, or says that the program would
+// exceed the kernel's 4,096 instructions (about 2,000 scattered ports).
+// Linux differs: net.core.optmem_max may refuse half as many.
 func ReplyFilter(local ...netip.AddrPort) ([]bpf.RawInstruction, error) {
 	return assemble(local, false)
 }
@@ -60,15 +64,15 @@ func assemble(local []netip.AddrPort, outgoing bool) ([]bpf.RawInstruction, erro
 // mentioning; conditional ones reach 255 instructions.
 //
 //	IPv4, first fragment?
-//	TCP:  cells = destination; [compare; cells = source;] compare
-//	ICMP: cells = source of the quoted datagram; compare
+//	TCP:  cells = destination [compare; cells = source]
+//	ICMP: cells = source of the quoted datagram
+//	compare
 func filterProgram(match []bpf.Instruction, outgoing bool) []bpf.Instruction {
-	tcp := slices.Concat(tcpEndpoint(16, 2), match)
+	tcp, icmp := tcpEndpoint(16, 2), quotedEndpoint()
 	if outgoing {
-		tcp = slices.Concat(tcp, tcpEndpoint(12, 0), match)
+		tcp = slices.Concat(tcp, match, tcpEndpoint(12, 0))
 	}
-	tcp = append(tcp, reject)
-	icmp := slices.Concat(quotedEndpoint(), match, []bpf.Instruction{reject})
+	tcp = append(tcp, bpf.Jump{Skip: uint32(len(icmp))})
 
 	return slices.Concat([]bpf.Instruction{
 		bpf.LoadAbsolute{Off: 0, Size: 1},
@@ -84,10 +88,8 @@ func filterProgram(match []bpf.Instruction, outgoing bool) []bpf.Instruction {
 		bpf.JumpIf{Cond: bpf.JumpEqual, Val: ProtocolICMP, SkipTrue: 1},
 		reject,
 		bpf.Jump{Skip: uint32(len(tcp))},
-	}, tcp, icmp)
+	}, tcp, icmp, match, []bpf.Instruction{reject})
 }
-
-var reject, pass = bpf.RetConstant{Val: 0}, bpf.RetConstant{Val: passLength}
 
 // tcpEndpoint fills the cells from the address at offset addr of the IP
 // header and the port at offset port of the TCP header, which begins at X.

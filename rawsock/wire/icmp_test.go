@@ -53,22 +53,12 @@ func TestICMPErrorVerbatim(t *testing.T) {
 }
 
 func TestParseICMPErrorFaults(t *testing.T) {
-	for _, n := range []int{0, 1, 7} {
-		_, err := ParseICMPError(make([]byte, 8)[:n:n])
-		if n == 0 {
-			wantParseError(t, err, LayerICMP, 0, true)
-			continue
-		}
-		if !errors.Is(err, ErrNotICMPError) {
-			t.Errorf("%d octets of echo reply: %v", n, err)
-		}
-	}
-	_, err := ParseICMPError(octetsOf(t, "0301 0000 0000"))
+	_, err := ParseICMPError(nil)
+	wantParseError(t, err, LayerICMP, 0, true)
+	_, err = ParseICMPError(octetsOf(t, "0301 0000 0000"))
 	wantParseError(t, err, LayerICMP, 6, true)
 	for icmpType := range 256 {
-		b := make([]byte, 8)
-		b[0] = byte(icmpType)
-		_, err := ParseICMPError(b)
+		_, err := ParseICMPError([]byte{byte(icmpType), 7: 0})
 		switch icmpType {
 		case 3, 4, 5, 11, 12:
 			if err != nil {
