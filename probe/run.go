@@ -1,7 +1,6 @@
 package probe
 
 import (
-	"cmp"
 	"container/heap"
 	"context"
 	"errors"
@@ -273,7 +272,7 @@ func (r *run) host(p Probe) *host {
 
 // put writes the flight's next try into the outbox.
 func (r *run) put(f *flight) {
-	t := try{tsval: r.timestamp(), id: r.ipID(f)}
+	t := try{tsval: r.timestamp(), id: r.plan.ipID(f.endpoint(), len(f.tries)+1)}
 	f.tries = append(f.tries, t)
 	r.out.put(f, f.host.syn, wire.Vary{
 		Src:     f.host.local.Addr().As4(),
@@ -294,14 +293,6 @@ func (r *run) timestamp() uint32 {
 }
 
 const timestampOffset = 1<<63 + 1
-
-// ipID is different for every try of one flight, so that an ICMP error names
-// the try that it is about. Zero would ask the kernel to choose.
-func (r *run) ipID(f *flight) uint16 {
-	e := f.endpoint()
-	id := uint16(r.plan.secret.hash(uint64(e.addr)<<16|uint64(e.port)|1<<62)) + uint16(len(f.tries))
-	return cmp.Or(id, 1)
-}
 
 // send hands the outbox to the link and sets the deadlines of what left.
 func (r *run) send() error {
