@@ -1,0 +1,62 @@
+package report
+
+import (
+	"fmt"
+
+	"github.com/tcpscope/tcpscope/probe/finding"
+)
+
+// UseColor decides whether text is coloured. mode is the --color flag's: auto,
+// always or never; noColor is the environment variable NO_COLOR, which wins
+// over auto when it is not empty (no-color.org); terminal says whether the
+// output is one that has colours.
+func UseColor(mode, noColor string, terminal bool) (bool, error) {
+	switch mode {
+	case "", "auto":
+		return terminal && noColor == "", nil
+	case "always":
+		return true, nil
+	case "never":
+		return false, nil
+	}
+	return false, fmt.Errorf("--color %q: need auto, always or never", mode)
+}
+
+// style is a terminal's "select graphic rendition" parameter; "" is none.
+type style string
+
+const (
+	plain   style = ""
+	bold    style = "1"
+	dim     style = "2"
+	red     style = "31"
+	green   style = "1;32"
+	yellow  style = "33"
+	magenta style = "35"
+	cyan    style = "36"
+)
+
+// stateStyles has the states that stand out.
+func stateStyle(state finding.State) style {
+	switch state {
+	case finding.Open:
+		return green
+	case finding.Closed:
+		return red
+	case finding.Filtered, finding.OpenFiltered:
+		return yellow
+	case finding.Unfiltered:
+		return cyan
+	case finding.NotSent:
+		return magenta
+	}
+	return plain
+}
+
+// paint applies a style where colour is on.
+func (t *textWriter) paint(s style, text string) string {
+	if !t.Color || s == plain || text == "" {
+		return text
+	}
+	return "\x1b[" + string(s) + "m" + text + "\x1b[0m"
+}

@@ -1,0 +1,87 @@
+package report
+
+import "strings"
+
+// pageWidth is what tables and prose keep to.
+const pageWidth = 80
+
+// gap stands between columns.
+const gap = "  "
+
+// cell is one entry of a table.
+type cell struct {
+	text  string
+	style style
+}
+
+// column is one column of a table, filled row by row.
+type column struct {
+	title string
+	right bool // numbers
+	// spill words the value for a line below the row, where the column finds
+	// no room; nil keeps the column in any case.
+	spill func(text string) string
+	cells []cell
+}
+
+func (c *column) width() int {
+	w := width(c.title)
+	for _, e := range c.cells {
+		w = max(w, width(e.text))
+	}
+	return w
+}
+
+// empty reports whether no row has anything to say.
+func (c *column) empty() bool {
+	for _, e := range c.cells {
+		if e.text != "" {
+			return false
+		}
+	}
+	return true
+}
+
+// layout drops the empty columns, and takes out, last first, those that must
+// spill for the rest to fit into room.
+func layout(columns []*column, room int) (kept, spilled []*column) {
+	total := -len(gap)
+	for _, c := range columns {
+		if !c.empty() {
+			kept = append(kept, c)
+			total += len(gap) + c.width()
+		}
+	}
+	for i := len(kept) - 1; i >= 0 && total > room; i-- {
+		if c := kept[i]; c.spill != nil {
+			total -= len(gap) + c.width()
+			spilled = append(spilled, c)
+			kept = append(kept[:i:i], kept[i+1:]...)
+		}
+	}
+	return kept, spilled
+}
+
+// line writes one row of the columns; row -1 is the titles.
+func (t *textWriter) line(columns []*column, row int, indent string) string {
+	var b strings.Builder
+	b.WriteString(indent)
+	for i, c := range columns {
+		entry := cell{text: c.title, style: bold}
+		if row >= 0 {
+			entry = c.cells[row]
+		}
+		padding := strings.Repeat(" ", c.width()-width(entry.text))
+		if c.right {
+			b.WriteString(padding)
+		}
+		b.WriteString(t.paint(entry.style, entry.text))
+		if i < len(columns)-1 {
+			if !c.right {
+				b.WriteString(padding)
+			}
+			b.WriteString(gap)
+		}
+	}
+	return strings.TrimRight(b.String(), " ") + "\n"
+}

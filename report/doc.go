@@ -1,0 +1,20 @@
+// Package report writes records in the formats that tcpscope speaks: text
+// for people, JSON, JSON lines and CSV for programs, and segments in
+// tcpdump's form.
+//
+// Which fields an object has, and in which order, is package finding's to
+// say. What came from the network is escaped before it reaches a terminal or
+// a file that one might show on a terminal.
+package report
+
+import "github.com/tcpscope/tcpscope/probe/finding"
+
+// Writer takes the records of a run, from the first, which is of kind run, to
+// the last, the summary. It is for one goroutine at a time.
+type Writer interface {
+	// Write reports a record. An error is about the output, and comes once.
+	Write(r finding.Record) error
+	// Close ends the output so that it is whole and valid, whatever has been
+	// written so far.
+	Close() error
+}

@@ -1,0 +1,323 @@
+package report
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/tcpscope/tcpscope/probe/finding"
+)
+
+// host is what is known of one address.
+type host struct {
+	addr    netip.Addr
+	name    string
+	status  finding.HostStatus
+	reason  finding.Reason
+	from    netip.Addr
+	detail  string
+	ports   int
+	hidden  map[finding.State]int64
+	buckets []*bucket
+}
+
+// bucket gathers the ports of a host that have state and reason in common.
+// Once there are too many to list it only counts, so that a host of 65,535
+// closed ports takes no room.
+type bucket struct {
+	state  finding.State
+	reason finding.Reason
+	count  int64
+	rows   []row
+	froms  []source
+}
+
+// source counts replies by who sent them.
+type source struct {
+	addr  netip.Addr
+	count int64
+}
+
+// maxSources is how many are told apart in one bucket; the rest counts as the
+// zero Addr.
+const maxSources = 4
+
+// row is a port in the list.
+type row struct {
+	port, window     uint16
+	ttl, tries       uint8
+	hasTTL, hasWin   bool
+	rtt              float64 // us; negative for none
+	from             netip.Addr
+	state            finding.State
+	reason           finding.Reason
+	origin           finding.Origin
+	options, remarks string
+}
+
+// port takes a port's record. A nil show lists everything that is not too
+// common.
+func (h *host) port(r finding.Record, state finding.State, show []finding.State) {
+	h.ports++
+	if !shown(show, r) {
+		if h.hidden == nil {
+			h.hidden = map[finding.State]int64{}
+		}
+		h.hidden[state]++
+		return
+	}
+	b := h.bucket(state, finding.Reason(r.Text("reason")))
+	b.count++
+	b.from(r.Addr("from"))
+	if show == nil && state != finding.Open && b.count > collapseAbove {
+		b.rows = nil
+		return
+	}
+	b.rows = append(b.rows, newRow(r))
+}
+
+func (h *host) bucket(state finding.State, reason finding.Reason) *bucket {
+	for _, b := range h.buckets {
+		if b.state == state && b.reason == reason {
+			return b
+		}
+	}
+	b := &bucket{state: state, reason: reason}
+	h.buckets = append(h.buckets, b)
+	return b
+}
+
+// from counts a reply's source; the zero Addr stands for none and, once there
+// are many, for others.
+func (b *bucket) from(addr netip.Addr) {
+	if len(b.froms) > maxSources {
+		addr = b.froms[maxSources].addr
+	}
+	for i := range b.froms {
+		if b.froms[i].addr == addr {
+			b.froms[i].count++
+			return
+		}
+	}
+	if len(b.froms) == maxSources {
+		addr = netip.Addr{}
+	}
+	b.froms = append(b.froms, source{addr, 1})
+}
+
+func newRow(r finding.Record) row {
+	port, _ := r.Int("port")
+	ttl, hasTTL := r.Int("ttl")
+	window, hasWindow := r.Int("window")
+	tries, _ := r.Int("tries")
+	rtt, ok := r.Number("rtt_us")
+	if !ok {
+		rtt = -1
+	}
+	return row{
+		port: uint16(port), ttl: uint8(ttl), hasTTL: hasTTL, window: uint16(window), hasWin: hasWindow,
+		tries: uint8(min(tries, 255)), rtt: rtt, from: r.Addr("from"),
+		state: finding.State(r.Text("state")), reason: finding.Reason(r.Text("reason")), origin: finding.Origin(r.Text("origin")),
+		options: strings.Join(r.List("options"), ","), remarks: r.Text("detail"),
+	}
+}
+
+// verdict takes a host-status record.
+func (h *host) verdict(r finding.Record) {
+	h.status, h.reason = finding.HostStatus(r.Text("status")), finding.Reason(r.Text("reason"))
+	h.from, h.detail = r.Addr("from"), r.Text("detail")
+}
+
+// page shows a host with its ports.
+func (t *textWriter) page(h *host) string {
+	var rows []row
+	var counted []*bucket
+	for _, b := range h.buckets {
+		rows = append(rows, b.rows...)
+		if len(b.rows) == 0 {
+			counted = append(counted, b)
+		}
+	}
+	slices.SortFunc(rows, func(a, b row) int { return cmp.Compare(a.port, b.port) })
+	slices.SortFunc(counted, func(a, b *bucket) int { return cmp.Compare(b.count, a.count) })
+
+	var b strings.Builder
+	b.WriteString(t.paint(bold, h.title()) + "\n")
+	b.WriteString(wrap(Escape(h.detail), "  ", pageWidth))
+	if len(rows) > 0 {
+		b.WriteString(t.table(h, rows))
+	}
+	for _, c := range counted {
+		b.WriteString("  " + t.paint(stateStyle(c.state), grouped(c.count)+" "+string(c.state)) + " (" + c.why(h.addr) + ")\n")
+	}
+	if len(h.hidden) > 0 {
+		b.WriteString("  not shown: " + t.counts(h.hidden) + "\n")
+	}
+	return b.String()
+}
+
+func (h *host) title() string {
+	if h.name == "" {
+		return h.addr.String()
+	}
+	return Escape(h.name) + " (" + h.addr.String() + ")"
+}
+
+// why words a bucket's reason and, where others than the host sent it, whom.
+func (b *bucket) why(self netip.Addr) string {
+	var names []string
+	for i, s := range b.froms {
+		switch {
+		case i == maxSources:
+			names = append(names, "others")
+		case s.addr.IsValid() && (s.addr != self || len(b.froms) > 1):
+			names = append(names, s.addr.String())
+		}
+	}
+	if len(names) == 0 {
+		return Escape(string(b.reason))
+	}
+	return Escape(string(b.reason)) + " from " + strings.Join(names, ", ")
+}
+
+// counts lists states with their numbers.
+func (t *textWriter) counts(tally map[finding.State]int64) string {
+	var list []string
+	for _, w := range finding.States() {
+		if n := tally[finding.State(w.Name)]; n > 0 {
+			list = append(list, t.paint(stateStyle(finding.State(w.Name)), grouped(n)+" "+w.Name))
+		}
+	}
+	return strings.Join(list, ", ")
+}
+
+// table lists ports, with remarks below the row that they are about.
+func (t *textWriter) table(h *host, rows []row) string {
+	port, state, reason := &column{title: "PORT"}, &column{title: "STATE"}, &column{title: "REASON"}
+	from := &column{title: "FROM", spill: func(s string) string { return "from " + s }}
+	ttl := &column{title: "TTL", right: true}
+	rtt := &column{title: "RTT", right: true}
+	tries := &column{title: "TRIES", right: true, spill: func(s string) string { return s + " tries" }}
+	for i := range rows {
+		r := &rows[i]
+		port.add(t.portName(r.port), plain)
+		state.add(string(r.state), stateStyle(r.state))
+		reason.add(r.why(), plain)
+		from.add(unless(!r.from.IsValid() || r.from == h.addr, r.from.String()), plain)
+		ttl.add(unless(!r.hasTTL, strconv.Itoa(int(r.ttl))), plain)
+		rtt.add(unless(r.rtt < 0, milliseconds(r.rtt)), plain)
+		tries.add(unless(r.tries < 2, strconv.Itoa(int(r.tries))), plain)
+	}
+	const indent = "  "
+	kept, spilled := layout([]*column{port, state, reason, from, ttl, rtt, tries}, pageWidth-len(indent))
+	var b strings.Builder
+	b.WriteString(t.line(kept, -1, indent))
+	for i := range rows {
+		b.WriteString(t.line(kept, i, indent))
+		b.WriteString(wrap(t.remarks(&rows[i], spilled, i), "      ", pageWidth))
+	}
+	return b.String()
+}
+
+func (c *column) add(text string, s style) { c.cells = append(c.cells, cell{text, s}) }
+
+// unless returns text, or "" if it is not to be shown.
+func unless(hide bool, text string) string {
+	if hide {
+		return ""
+	}
+	return text
+}
+
+// portName is the port with its usual service.
+func (t *textWriter) portName(port uint16) string {
+	name := strconv.Itoa(int(port))
+	if t.Service != nil {
+		if service := t.Service(port); service != "" {
+			name += "/" + Escape(service)
+		}
+	}
+	return name
+}
+
+// why is the reason, and who is behind it if that is known and not the host.
+func (r *row) why() string {
+	reason := Escape(string(r.reason))
+	switch r.origin {
+	case finding.FromFirewall, finding.FromProxy:
+		return reason + " (" + string(r.origin) + ")"
+	}
+	return reason
+}
+
+// remarks is what stands below a row.
+func (t *textWriter) remarks(r *row, spilled []*column, i int) string {
+	var parts []string
+	for _, c := range spilled {
+		if text := c.cells[i].text; text != "" {
+			parts = append(parts, c.spill(text))
+		}
+	}
+	if t.Verbose && r.hasWin {
+		parts = append(parts, "win "+strconv.Itoa(int(r.window)))
+	}
+	if t.Verbose && r.options != "" {
+		parts = append(parts, "options ["+Escape(r.options)+"]")
+	}
+	if r.remarks != "" {
+		parts = append(parts, Escape(r.remarks))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// verdicts lists hosts of which there is only a status; those of which there
+// are many alike are one line.
+func (t *textWriter) verdicts(hosts []*host) string {
+	groups := map[alike][]*host{}
+	for _, h := range hosts {
+		groups[h.alike()] = append(groups[h.alike()], h)
+	}
+	addr, status, reason := &column{}, &column{}, &column{}
+	var details []string
+	for _, h := range hosts {
+		title, detail := h.title(), h.detail
+		if group := groups[h.alike()]; t.Show == nil && len(group) > collapseAbove {
+			if h != group[0] {
+				continue
+			}
+			title = grouped(int64(len(group))) + " hosts, " + h.addr.String() + " to " + group[len(group)-1].addr.String()
+			detail = ""
+		}
+		addr.add(title, bold)
+		status.add(Escape(string(h.status)), yellow)
+		reason.add(h.why(), plain)
+		details = append(details, detail)
+	}
+	kept, _ := layout([]*column{addr, status, reason}, pageWidth)
+	var b strings.Builder
+	for i, d := range details {
+		b.WriteString(t.line(kept, i, ""))
+		b.WriteString(wrap(Escape(d), "      ", pageWidth))
+	}
+	return b.String()
+}
+
+// alike is what hosts have in common that stand in one line.
+type alike struct {
+	status finding.HostStatus
+	reason finding.Reason
+	from   netip.Addr
+}
+
+func (h *host) alike() alike { return alike{h.status, h.reason, h.from} }
+
+// why is the reason of a host's status and who gave it.
+func (h *host) why() string {
+	reason := Escape(string(h.reason))
+	if h.from.IsValid() && h.from != h.addr {
+		return strings.TrimSpace(reason + " from " + h.from.String())
+	}
+	return reason
+}

@@ -1,0 +1,186 @@
+package report
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/tcpscope/tcpscope/probe/finding"
+)
+
+// ErrNoReader reports that nobody reads the only output any more, as when it
+// is piped into head. It is a reason to end quietly.
+var ErrNoReader = errors.New("nobody reads the output any more")
+
+// Options say how records are shown. The zero value is good for tests only:
+// Stdout must be set to write there.
+type Options struct {
+	// Version is the program's, for the JSON document.
+	Version string
+	// Kinds are the objects that the command emits: the columns of CSV.
+	Kinds []string
+	// Stdout is written to by the output without a file. It is not closed.
+	Stdout io.Writer
+	// Color colours the text on Stdout; text in files is plain.
+	Color bool
+	// Show lists the states of ports to report. Nil means all, of which text
+	// collapses the commonest.
+	Show []finding.State
+	// Verbose adds to text what is usually left out; Quiet leaves out the
+	// summary.
+	Verbose, Quiet bool
+	// Service returns the name of a port's usual service, or "". Nil names none.
+	Service func(port uint16) string
+	// Location is the time zone of segments in tcpdump's form; nil means the
+	// local one.
+	Location *time.Location
+}
+
+// Open opens the outputs, and text on standard output unless another goes
+// there. An output that cannot be opened is an *OutputError; nothing has been
+// written then.
+func Open(outputs []Output, o Options) (Writer, error) {
+	outputs, err := arrange(outputs)
+	if err != nil {
+		return nil, err
+	}
+	// All files are opened before any is written to.
+	files := make([]io.WriteCloser, len(outputs))
+	fresh := make([]bool, len(outputs))
+	for i, out := range outputs {
+		if files[i], fresh[i], err = open(out, o); err != nil {
+			abandon(files[:i])
+			return nil, &OutputError{Problem: fmt.Sprintf("-o %q", out), Err: err}
+		}
+	}
+	m := &multi{show: o.Show}
+	for i, out := range outputs {
+		w, err := start(out, files[i], fresh[i], o)
+		if err != nil {
+			abandon(files)
+			return nil, fmt.Errorf("-o %q: %w", out, err)
+		}
+		m.writers = append(m.writers, w)
+	}
+	return m, nil
+}
+
+// open opens an output's file, and tells whether there is nothing in it yet.
+func open(out Output, o Options) (f io.WriteCloser, fresh bool, err error) {
+	switch {
+	case out.File == "":
+		return unclosed{o.Stdout}, true, nil
+	case out.Format == FormatJSON:
+		f, err = createWhole(out.File)
+		return f, true, err
+	}
+	file, fresh, err := openAppend(out.File)
+	if err == nil && !fresh && out.Format == FormatCSV {
+		if err = sameColumns(file, o.Kinds); err != nil {
+			return nil, false, errors.Join(err, file.Close())
+		}
+	}
+	return file, fresh, err
+}
+
+// abandon closes files that shall not be.
+func abandon(files []io.WriteCloser) {
+	for _, f := range files {
+		if f, ok := f.(*wholeFile); ok {
+			f.failed = true
+		}
+		_ = f.Close() // there is an error already that matters more
+	}
+}
+
+// start makes the writer of an opened output.
+func start(out Output, w io.WriteCloser, fresh bool, o Options) (Writer, error) {
+	switch out.Format {
+	case FormatJSON:
+		return newJSON(w, o.Version)
+	case FormatJSONL:
+		return &jsonlWriter{WriteCloser: w}, nil
+	case FormatCSV:
+		return newCSV(w, o.Kinds, fresh)
+	}
+	o.Color = o.Color && out.File == ""
+	return newText(w, o), nil
+}
+
+// sameColumns returns an error unless the rows of kinds fit the header that
+// the file begins with.
+func sameColumns(f *os.File, kinds []string) error {
+	header, err := bufio.NewReader(io.NewSectionReader(f, 0, 1<<20)).ReadString('\n')
+	if err != nil && err != io.EOF {
+		return nil // not to be read, so not to be judged
+	}
+	if strings.TrimRight(header, "\r\n") != strings.Join(csvColumns(kinds), ",") {
+		return errors.New("has other columns: give a new file")
+	}
+	return nil
+}
+
+// unclosed is standard output, which others use after us.
+type unclosed struct{ io.Writer }
+
+func (unclosed) Close() error { return nil }
+
+// multi writes to several writers, and goes on with the others when one
+// fails.
+type multi struct {
+	writers []Writer
+	show    []finding.State
+	lost    bool // a reader went away
+}
+
+func (m *multi) Write(r finding.Record) error {
+	if err := r.Validate(); err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	var errs []error
+	m.writers = slices.DeleteFunc(m.writers, func(w Writer) bool {
+		if _, text := w.(*textWriter); !text && !shown(m.show, r) {
+			return false
+		}
+		err := w.Write(r)
+		if err != nil {
+			errs = append(errs, m.quiet(err))
+			_ = w.Close() // says the same once more
+		}
+		return err != nil
+	})
+	if len(m.writers) == 0 && m.lost && len(errs) > 0 {
+		errs = append(errs, ErrNoReader)
+	}
+	return errors.Join(errs...)
+}
+
+func (m *multi) Close() error {
+	var errs []error
+	for _, w := range m.writers {
+		errs = append(errs, m.quiet(w.Close()))
+	}
+	m.writers = nil
+	return errors.Join(errs...)
+}
+
+// quiet forgets a broken pipe: its reader had enough.
+func (m *multi) quiet(err error) error {
+	if errors.Is(err, syscall.EPIPE) {
+		m.lost = true
+		return nil
+	}
+	return err
+}
+
+// shown reports whether --show lets a record through; only ports are chosen.
+// The text writer chooses by itself, because it counts the others.
+func shown(show []finding.State, r finding.Record) bool {
+	return show == nil || r.Kind != "port" || slices.Contains(show, finding.State(r.Text("state")))
+}

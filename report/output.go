@@ -1,0 +1,128 @@
+package report
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Format is one of the forms that a report has.
+type Format string
+
+// The formats.
+const (
+	FormatText  Format = "text"
+	FormatJSON  Format = "json"
+	FormatJSONL Format = "jsonl"
+	FormatCSV   Format = "csv"
+)
+
+// Formats returns the names of all formats.
+func Formats() []string {
+	return []string{string(FormatText), string(FormatJSON), string(FormatJSONL), string(FormatCSV)}
+}
+
+// Output says what is to be written where. The zero value of File means
+// standard output.
+type Output struct {
+	Format Format
+	File   string
+}
+
+// String returns the output as -o takes it.
+func (o Output) String() string {
+	if o.File == "" {
+		return string(o.Format)
+	}
+	return string(o.Format) + "=" + o.File
+}
+
+// OutputError reports an output that cannot be: a mistake of the user's,
+// found before anything is sent.
+type OutputError struct {
+	Problem string
+	// Hint is advice for a line of its own; "" if there is none.
+	Hint string
+	// Err is the system's error, if that is the problem.
+	Err error
+}
+
+// Error returns the problem in one line.
+func (e *OutputError) Error() string {
+	if e.Err != nil {
+		return fmt.Sprintf("%s: %v", e.Problem, e.Err)
+	}
+	return e.Problem
+}
+
+// Unwrap returns the system's error.
+func (e *OutputError) Unwrap() error { return e.Err }
+
+// ParseOutput reads FORMAT or FORMAT=FILE; a file named - is standard output.
+// Errors are of type *OutputError.
+func ParseOutput(s string) (Output, error) {
+	name, file, named := strings.Cut(s, "=")
+	o := Output{Format: Format(name), File: file}
+	switch {
+	case !slices.Contains(Formats(), name):
+		return Output{}, &OutputError{
+			Problem: fmt.Sprintf("-o %q: unknown format %q; need text, json, jsonl or csv", s, name),
+			Hint:    meant(s, name),
+		}
+	case named && file == "":
+		return Output{}, &OutputError{Problem: fmt.Sprintf("-o %q: no file name behind the =", s)}
+	case file == "-":
+		o.File = ""
+	}
+	return o, nil
+}
+
+// meant guesses what the user had in mind who gave a file name, or a format
+// in other letters.
+func meant(s, name string) string {
+	if lower := strings.ToLower(name); slices.Contains(Formats(), lower) {
+		return "did you mean -o " + lower + strings.TrimPrefix(s, name) + "?"
+	}
+	if strings.Contains(s, "=") {
+		return ""
+	}
+	switch ext := strings.ToLower(filepath.Ext(s)); ext {
+	case ".json", ".jsonl", ".csv":
+		return "did you mean -o " + ext[1:] + "=" + s + "?"
+	case ".ndjson":
+		return "did you mean -o jsonl=" + s + "?"
+	case ".txt", ".text", ".log":
+		return "did you mean -o text=" + s + "?"
+	}
+	return ""
+}
+
+// arrange checks that at most one output goes to standard output and none to
+// the file of another, and adds text on standard output if nothing else goes
+// there.
+func arrange(outputs []Output) ([]Output, error) {
+	var stdout []string
+	files := map[string]bool{}
+	for _, o := range outputs {
+		if o.File == "" {
+			stdout = append(stdout, o.String())
+			continue
+		}
+		path := filepath.Clean(o.File)
+		if files[path] {
+			return nil, &OutputError{Problem: fmt.Sprintf("-o %q: another output goes to the same file", o)}
+		}
+		files[path] = true
+	}
+	switch len(stdout) {
+	case 0:
+		return append([]Output{{Format: FormatText}}, outputs...), nil
+	case 1:
+		return outputs, nil
+	}
+	return nil, &OutputError{
+		Problem: fmt.Sprintf("-o %s and -o %s both go to standard output", stdout[0], stdout[1]),
+		Hint:    fmt.Sprintf("give one of them a file: -o %s=FILE", stdout[1]),
+	}
+}

@@ -1,0 +1,238 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/tcpscope/tcpscope/probe/finding"
+)
+
+// collapseAbove is how many ports in a state, or hosts of a status, are
+// listed one by one unless the user asks for them.
+const collapseAbove = 20
+
+// textWriter writes for people. Ports come in any order, so it gathers them
+// by host until the summary; segments are shown as they happen.
+type textWriter struct {
+	Options
+	file  io.WriteCloser
+	hosts map[netip.Addr]*host
+	tally map[finding.State]int64
+}
+
+func newText(w io.WriteCloser, o Options) *textWriter {
+	t := &textWriter{Options: o, file: w}
+	t.reset()
+	return t
+}
+
+func (t *textWriter) reset() {
+	t.hosts, t.tally = map[netip.Addr]*host{}, map[finding.State]int64{}
+}
+
+func (t *textWriter) Write(r finding.Record) error {
+	switch r.Kind {
+	case "run":
+		return t.run(r)
+	case "port":
+		state := finding.State(r.Text("state"))
+		t.tally[state]++
+		t.hostOf(r).port(r, state, t.Show)
+	case "host-status":
+		t.hostOf(r).verdict(r)
+	case "segment":
+		return t.segment(r)
+	case "error":
+		return t.error(r)
+	case "summary":
+		return t.summary(r)
+	}
+	return nil
+}
+
+// Close shows what has been gathered if no summary came.
+func (t *textWriter) Close() error {
+	return closing(t.print(t.findings()), t.file.Close)
+}
+
+func (t *textWriter) print(s string) error {
+	if s == "" {
+		return nil
+	}
+	_, err := io.WriteString(t.file, s)
+	return err
+}
+
+// run is for those who want to repeat the run or keep it in a file.
+func (t *textWriter) run(r finding.Record) error {
+	if !t.Verbose {
+		return nil
+	}
+	line := "tcpscope " + r.Text("version")
+	if args := r.List("args"); len(args) > 0 {
+		line += ": " + strings.Join(args, " ")
+	}
+	if at := r.Time("at"); !at.IsZero() {
+		line += at.In(t.location()).Format(" at 2006-01-02 15:04:05 MST")
+	}
+	if from := r.Addr("source"); from.IsValid() {
+		line += " from " + from.String()
+	}
+	if device := r.Text("interface"); device != "" {
+		line += " by " + device
+	}
+	if seed, ok := r.Int("seed"); ok {
+		line += fmt.Sprintf(", seed %d", seed)
+	}
+	return t.print(wrap(Escape(line), "", pageWidth) + "\n")
+}
+
+func (t *textWriter) location() *time.Location {
+	if t.Location == nil {
+		return time.Local
+	}
+	return t.Location
+}
+
+// segment shows a datagram in tcpdump's form, never wrapped, and below it
+// what it means.
+func (t *textWriter) segment(r finding.Record) error {
+	at := r.Time("at")
+	if !at.IsZero() {
+		at = at.In(t.location())
+	}
+	line := string(AppendSegment(nil, at, r.Datagram))
+	if r.Text("direction") == string(finding.Sent) {
+		line = t.paint(dim, line)
+	}
+	return t.print(line + "\n" + wrap(Escape(r.Text("explanation")), "    ", pageWidth))
+}
+
+// error is shown in files only: on a terminal the program's own message
+// stands already.
+func (t *textWriter) error(r finding.Record) error {
+	if _, stdout := t.file.(unclosed); stdout {
+		return nil
+	}
+	return t.print(t.findings() + wrap("error: "+Escape(r.Text("message")), "", pageWidth))
+}
+
+// summary shows what has been gathered, and then the run in figures.
+func (t *textWriter) summary(r finding.Record) error {
+	hosts, tally := int64(len(t.hosts)), t.tally
+	page := t.findings()
+	if n, ok := r.Int("hosts"); ok {
+		hosts = n
+	}
+	if counts, ok := r.Get("counts").([]finding.Count); ok {
+		tally = map[finding.State]int64{}
+		for _, c := range counts {
+			tally[finding.State(c.Name)] = c.N
+		}
+	}
+	if !t.Quiet {
+		page += t.figures(r, hosts, tally)
+	}
+	return t.print(page)
+}
+
+// figures is the last paragraph.
+func (t *textWriter) figures(r finding.Record, hosts int64, tally map[finding.State]int64) string {
+	var things, traffic []string
+	var ports int64
+	for _, n := range tally {
+		ports += n
+	}
+	if hosts > 0 {
+		things = append(things, plural(hosts, "host"))
+	}
+	if ports > 0 {
+		things = append(things, plural(ports, "port"))
+	}
+	head := strings.Join(things, ", ")
+	if ports > 0 {
+		head += ": " + t.counts(tally)
+	}
+	if sent, ok := r.Int("sent"); ok {
+		traffic = append(traffic, plural(sent, "segment")+" sent")
+	}
+	if received, ok := r.Int("received"); ok {
+		traffic = append(traffic, grouped(received)+" received")
+	}
+	if strays, _ := r.Int("strays"); strays > 0 {
+		traffic = append(traffic, plural(strays, "stray")+" ignored")
+	}
+	tail := strings.Join(traffic, ", ")
+	if ms, ok := r.Number("elapsed_ms"); ok {
+		tail = strings.TrimSpace(tail + " in " + span(time.Duration(ms*float64(time.Millisecond))))
+	}
+	page := lines(head, tail)
+	if drops, _ := r.Int("kernel_drops"); drops > 0 {
+		warning := "warning: the kernel dropped " + plural(drops, "arrival") + " for want of room, so answers may be missing; try a lower --rate"
+		page += t.paint(yellow, strings.TrimSuffix(wrap(warning, "", pageWidth), "\n")) + "\n"
+	}
+	if limit := r.Text("limited_by"); limit != "" {
+		page += wrap("slower than asked for, limited by "+Escape(limit), "", pageWidth)
+	}
+	return page
+}
+
+// lines ends each text that is not empty.
+func lines(texts ...string) string {
+	var b strings.Builder
+	for _, s := range texts {
+		if s != "" {
+			b.WriteString(s + "\n")
+		}
+	}
+	return b.String()
+}
+
+// findings returns the hosts with ports and then those without, in the order
+// of their addresses, and forgets them.
+func (t *textWriter) findings() string {
+	var b strings.Builder
+	var lone []*host
+	for _, h := range slices.SortedFunc(maps.Values(t.hosts), func(a, b *host) int { return a.addr.Compare(b.addr) }) {
+		if h.ports == 0 {
+			lone = append(lone, h)
+			continue
+		}
+		b.WriteString(t.page(h) + "\n")
+	}
+	if len(lone) > 0 {
+		b.WriteString(t.verdicts(lone) + "\n")
+	}
+	t.reset()
+	return b.String()
+}
+
+// hostOf returns the host that a record is about.
+func (t *textWriter) hostOf(r finding.Record) *host {
+	addr := r.Addr("addr")
+	h := t.hosts[addr]
+	if h == nil {
+		h = &host{addr: addr}
+		t.hosts[addr] = h
+	}
+	if h.name == "" {
+		h.name = hostName(r.Text("target"))
+	}
+	return h
+}
+
+// hostName returns the name in a target; "" if it is an address, a network or
+// a range.
+func hostName(target string) string {
+	name, _, _ := strings.Cut(target, ":")
+	if strings.ContainsFunc(name, unicode.IsLetter) {
+		return name
+	}
+	return ""
+}

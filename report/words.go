@@ -1,0 +1,69 @@
+package report
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// grouped writes n with a comma between thousands.
+func grouped(n int64) string {
+	digits := strconv.FormatInt(n, 10)
+	for i := len(digits) - 3; i > 0 && digits[i-1] != '-'; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	return digits
+}
+
+// plural writes "1 host", "2,000 hosts".
+func plural(n int64, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return grouped(n) + " " + thing + "s"
+}
+
+// span writes a duration with as much precision as one cares for.
+func span(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return fmt.Sprintf("%d ms", d.Milliseconds())
+	case d < 100*time.Second:
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	case d < 100*time.Minute:
+		return fmt.Sprintf("%d min %d s", int(d.Minutes()), int(d.Seconds())%60)
+	}
+	return fmt.Sprintf("%d h %d min", int(d.Hours()), int(d.Minutes())%60)
+}
+
+// milliseconds writes a round-trip time for a column.
+func milliseconds(us float64) string { return strconv.FormatFloat(us/1000, 'f', 3, 64) + " ms" }
+
+// width is how many columns s takes on a terminal; s has been escaped.
+func width(s string) int { return utf8.RuneCountInString(s) }
+
+// wrap breaks text at spaces into lines of at most columns, each behind
+// indent. A word that is longer stands alone.
+func wrap(text, indent string, columns int) string {
+	var b strings.Builder
+	line := 0
+	for word := range strings.FieldsSeq(text) {
+		switch n := width(word); {
+		case line == 0:
+			b.WriteString(indent + word)
+			line = width(indent) + n
+		case line+1+n > columns:
+			b.WriteString("\n" + indent + word)
+			line = width(indent) + n
+		default:
+			b.WriteString(" " + word)
+			line += 1 + n
+		}
+	}
+	if line > 0 {
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
