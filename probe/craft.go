@@ -236,14 +236,14 @@ func (c *crafting) hear(ctx context.Context, wait time.Duration) error {
 
 // take reports one arrival, and resets what it opened.
 func (c *crafting) take(o overheard) error {
-	var ear ear
+	ear := ear{credulous: true}
 	h, ok := ear.hear(wire.Arrival{Datagram: o.datagram, At: o.at})
 	from := netip.AddrPortFrom(c.spec.Target.Addr(), c.spec.Target.Port())
 	if !ok || h.to != (endpoint{addrNumber(from.Addr()), from.Port()}) || h.local != c.local {
 		return nil
 	}
 	c.tally.Received++
-	if err := c.report(finding.Received, o.datagram, o.at, c.spec.explain(c.seq, &h)); err != nil {
+	if err := c.report(finding.Received, o.datagram, o.at, c.spec.explain(c.seq, &h, c.checksum(h, o.datagram))); err != nil {
 		return err
 	}
 	if c.spec.Flags&wire.SYN == 0 || !h.reply.is(wire.SYN|wire.ACK) || h.reply.Ack != c.next() {
@@ -255,6 +255,14 @@ func (c *crafting) take(o overheard) error {
 	}
 	out.reset(&h)
 	return c.put(out.departures[0].Datagram, "our reset: the half-open connection is not left behind")
+}
+
+// checksum is the state of an answer's TCP checksum.
+func (c *crafting) checksum(h heard, datagram []byte) wire.Checksum {
+	if h.reply.ICMP {
+		return wire.Unverified
+	}
+	return wire.VerifyTCP(datagram)
 }
 
 // next is the acknowledgement number that takes in the whole segment.

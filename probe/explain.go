@@ -8,8 +8,11 @@ import (
 )
 
 // explain says what an answer to the crafted segment means.
-func (s CraftSpec) explain(seq wire.Seq, h *heard) string {
+func (s CraftSpec) explain(seq wire.Seq, h *heard, checksum wire.Checksum) string {
 	text := s.meaning(seq, h)
+	if checksum == wire.Invalid {
+		text = "its checksum is wrong, so a host's TCP would not have taken it. " + text
+	}
 	if s.BadSum {
 		text = "answered in spite of the bad checksum, which no host's TCP does: a device on the way made this. " + text
 	}
