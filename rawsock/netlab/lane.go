@@ -105,12 +105,8 @@ func (l *lane) ruledOut(datagram []byte) bool {
 	if len(l.shape.Drop) == 0 {
 		return false
 	}
-	h, payload, err := wire.ParseHeader(datagram)
-	if err != nil || h.Protocol != wire.ProtocolTCP || h.FragOffset != 0 {
-		return false
-	}
-	g, err := wire.ParseSegment(payload)
-	if err != nil {
+	h, g, ok := parseTCP(datagram)
+	if !ok {
 		return false
 	}
 	out := false
