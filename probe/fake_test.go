@@ -25,6 +25,7 @@ type fakeWorld struct {
 	unreachable map[netip.Addr]error
 	unresolved  map[netip.Addr]bool
 	tracked     [2]int
+	tracks      bool // what is sent gets entries
 	owner       string
 
 	mu       sync.Mutex
@@ -63,6 +64,11 @@ func (w *fakeWorld) Unresolved(dst netip.Addr, _ int) (bool, error) {
 }
 func (w *fakeWorld) Owner(local, remote netip.AddrPort) (string, error) { return w.owner, nil }
 func (w *fakeWorld) Conntrack() (used, limit int, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.tracks {
+		return w.tracked[0] + len(w.sent), w.tracked[1], nil
+	}
 	return w.tracked[0], w.tracked[1], nil
 }
 func (w *fakeWorld) Open(...netip.AddrPort) (link.Link, error) { return w, nil }

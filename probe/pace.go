@@ -37,6 +37,19 @@ func (p *pacer) take(now time.Duration) bool {
 // at is when the next segment may go.
 func (p *pacer) at() time.Duration { return p.next }
 
+// conntrack is the connection tracking table as it was when the session was
+// opened. A limit of zero means that there is none.
+type conntrack struct{ used, limit int }
+
+// room is how many entries we may add: half of what is free, since others
+// need it too; below zero there is no limit.
+func (c conntrack) room() int {
+	if c.limit == 0 {
+		return -1
+	}
+	return max((c.limit-c.used)/2, 1)
+}
+
 // synSent is how long Linux remembers a SYN that nobody answered
 // (nf_conntrack_tcp_timeout_syn_sent), in seconds.
 const synSent = 120
@@ -52,6 +65,8 @@ type tracked struct {
 	seconds [synSent]int
 	second  int
 	total   int
+	// asked says that the table was looked at again when it seemed full.
+	asked bool
 }
 
 // advance forgets the entries that the kernel has forgotten by now.

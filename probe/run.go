@@ -42,7 +42,7 @@ func (s *Session) Run(ctx context.Context, plan Plan) iter.Seq2[Exchange, error]
 			plan:    plan,
 			start:   time.Now(),
 			pace:    newPacer(plan.Spec.Rate),
-			tracked: tracked{room: s.room},
+			tracked: tracked{room: s.table.room()},
 			next:    next,
 			flights: make(map[endpoint]*flight),
 			hosts:   make(map[uint32]*host),
@@ -174,7 +174,7 @@ func (r *run) held() bool {
 	switch {
 	case len(r.flights) >= maxInFlight:
 		r.limited.inFlight = true
-	case r.tracked.full():
+	case r.tracked.full() && r.isTracked():
 		r.limited.conntrack = true
 	case r.onLink > 0 && r.probe.Group > r.group && r.host(r.probe).onLink():
 		r.limited.neighbors = true
@@ -182,6 +182,20 @@ func (r *run) held() bool {
 		return false
 	}
 	return true
+}
+
+// isTracked reports whether our SYNs have entries in the table at all. Where
+// the kernel could track connections but no rule asks for it, it does not
+// (nf_ct_netns_get), and the table is no limit.
+func (r *run) isTracked() bool {
+	if !r.tracked.asked {
+		r.tracked.asked = true
+		used, _, err := r.world.Conntrack()
+		if err == nil && used-r.table.used < r.tracked.total/2 {
+			r.tracked.room = -1
+		}
+	}
+	return r.tracked.room >= 0
 }
 
 // expire takes note of the tries that were not answered in time.

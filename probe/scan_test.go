@@ -413,7 +413,7 @@ func TestPace(t *testing.T) {
 func TestConntrackRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newFakeWorld()
-		w.tracked = [2]int{100, 300}
+		w.tracked, w.tracks = [2]int{100, 300}, true
 		s := spec(t, "1-250")
 		s.Tries, s.Like = 1, Bare
 		r := scanWorld(t, t.Context(), w, s)
@@ -431,6 +431,19 @@ func TestConntrackRoom(t *testing.T) {
 		}
 		if len(sent) != 250 || r.tally.LimitedBy != "conntrack" {
 			t.Errorf("%d SYNs, limited by %q", len(sent), r.tally.LimitedBy)
+		}
+	})
+}
+
+// TestUntracked: a table that our SYNs do not enter is no limit.
+func TestUntracked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newFakeWorld()
+		w.tracked = [2]int{100, 300}
+		s := spec(t, "1-250")
+		s.Tries, s.Like = 1, Bare
+		if r := scanWorld(t, t.Context(), w, s); r.took > 10*time.Second || r.tally.LimitedBy == "conntrack" {
+			t.Errorf("it took %v, limited by %q", r.took, r.tally.LimitedBy)
 		}
 	})
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"sync"
@@ -25,7 +24,7 @@ type Session struct {
 	// source is what the user wants to send from; the zero Addr leaves it to
 	// routing.
 	source netip.Addr
-	room   int // entries that we may add to the connection tracking table; below zero: no limit
+	table  conntrack
 
 	hearing sync.WaitGroup
 	stop    context.CancelFunc
@@ -78,7 +77,7 @@ func Open(w link.World, plan Plan) (_ *Session, err error) {
 	if err := s.reserve(plan); err != nil {
 		return nil, err
 	}
-	if s.room, err = roomFor(w); err != nil {
+	if s.table.used, s.table.limit, err = w.Conntrack(); err != nil {
 		return nil, err
 	}
 	var locals []netip.AddrPort
@@ -144,19 +143,6 @@ func (s *Session) unresolved(addr netip.Addr) (bool, error) {
 		return false, nil
 	}
 	return s.world.Unresolved(cmp.Or(path.Gateway, addr), path.Index)
-}
-
-// roomFor is how many entries we may add to the connection tracking table:
-// half of what is free, since others need it too.
-func roomFor(t link.Tables) (int, error) {
-	used, limit, err := t.Conntrack()
-	if err != nil {
-		return 0, fmt.Errorf("reading the connection tracking table's size: %w", err)
-	}
-	if limit == 0 {
-		return -1, nil
-	}
-	return max((limit-used)/2, 1), nil
 }
 
 // hearBatch is how many datagrams are taken from the link at once.
