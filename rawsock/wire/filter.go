@@ -35,7 +35,7 @@ const (
 // Consecutive ports of one address cost hardly more than a single one. The
 // error names an endpoint that is not IPv4, or says that the program would
 // exceed the kernel's 4,096 instructions (about 2,000 scattered ports).
-// Linux differs: net.core.optmem_max may refuse half as many.
+// Linux differs: net.core.optmem_max bounds the size of a filter too.
 func ReplyFilter(local ...netip.AddrPort) ([]bpf.RawInstruction, error) {
 	return assemble(local, false)
 }

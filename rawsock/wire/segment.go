@@ -67,10 +67,15 @@ func (g Segment) Option(kind OptionKind) (Option, bool) {
 // segment has no options and its payload is everything after the fixed
 // header, so that encoding gives b back. A malformed option is no error: it is
 // kept as the last of Options.
-func ParseSegment(b []byte) (Segment, error) { var g Segment; err := g.Parse(b); return g, err }
+func ParseSegment(b []byte) (Segment, error) {
+	var g Segment
+	err := g.Parse(b)
+	return g, err
+}
 
 // Parse is ParseSegment into g, reusing the capacity of g.Options, so that a
-// receive loop does not allocate.
+// receive loop does not allocate. Nothing of what g was before remains, and
+// options taken from it earlier must not be used any more.
 func (g *Segment) Parse(b []byte) error {
 	options := g.Options[:0]
 	if len(b) < tcpHeaderLen {
