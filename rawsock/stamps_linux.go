@@ -13,16 +13,14 @@ import (
 const (
 	// stampFrame is how much of a stamped frame is read: link-layer and tunnel
 	// headers, and enough of the datagram to know it by.
-	stampFrame = 256
+	stampFrame = 192
 	// stampControl has room for the stamps and for the extended error with
 	// its address, in octets.
 	stampControl = 128
-	// stampKey is how much of a datagram is compared: its destination, and the
-	// TCP header with the timestamps, which differ from one try to the next.
-	stampKey = 80
-	// keyOffset is the destination's place in an IPv4 header. Everything
-	// before it may be changed by the kernel on the way out.
-	keyOffset = 16
+	// keyStart and keyEnd bound the octets by which a datagram is known: its
+	// destination, ports, sequence and acknowledgement number. The kernel may
+	// change what stands before them, and its firewall what stands behind.
+	keyStart, keyEnd = 16, 32
 )
 
 // stampReader reads the kernel's transmit stamps from a socket's error queue.
@@ -130,10 +128,10 @@ func match(part []wire.Departure, cursor int, frame []byte) int {
 	for k := range part {
 		j := (cursor + k) % len(part)
 		d := &part[j]
-		if d.KernelStamp || d.Err != nil || len(d.Datagram) <= keyOffset {
+		if d.KernelStamp || d.Err != nil || len(d.Datagram) < keyEnd {
 			continue
 		}
-		if bytes.Contains(frame, d.Datagram[keyOffset:min(len(d.Datagram), keyOffset+stampKey)]) {
+		if bytes.Contains(frame, d.Datagram[keyStart:keyEnd]) {
 			return j
 		}
 	}

@@ -1,0 +1,159 @@
+package route
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"syscall"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// Lookup asks the kernel for the way to dst, an IPv4 address.
+//
+// Its error satisfies errors.Is with syscall.ENETUNREACH or EHOSTUNREACH where
+// there is none, be it that no route matches, that one says so (unreachable,
+// prohibit, blackhole), that the device is down, or that dst is a broadcast
+// or multicast address, to which TCP does not speak. It satisfies
+// EADDRNOTAVAIL where Source is not an address of this host, and ENODEV where
+// there is no such Interface.
+func Lookup(dst netip.Addr, options Options) (Path, error) {
+	fail := func(err error) (Path, error) { return Path{}, opError("route", dst, err) }
+	query, err := routeQuery(dst, options)
+	if err != nil {
+		return fail(err)
+	}
+	routes, err := netlink.RouteGetWithOptions(dst.AsSlice(), query)
+	if err == nil && len(routes) == 0 {
+		err = syscall.ENETUNREACH
+	}
+	if err != nil {
+		return fail(refusal(err))
+	}
+	r := routes[0]
+	switch r.Type {
+	case unix.RTN_BROADCAST:
+		return fail(fmt.Errorf("broadcast address: %w", syscall.EHOSTUNREACH))
+	case unix.RTN_MULTICAST:
+		return fail(fmt.Errorf("multicast address: %w", syscall.EHOSTUNREACH))
+	}
+	device, err := netlink.LinkByIndex(r.LinkIndex)
+	if err != nil {
+		return fail(missing(err))
+	}
+	p, err := path(r, describe(device))
+	if err != nil {
+		return fail(err)
+	}
+	if options.Source.IsValid() {
+		p.Source = options.Source // the kernel does not repeat it
+	}
+	return p, nil
+}
+
+// routeQuery checks the options, which the kernel would answer with a bare EINVAL.
+func routeQuery(dst netip.Addr, options Options) (*netlink.RouteGetOptions, error) {
+	query := &netlink.RouteGetOptions{}
+	if !dst.Is4() {
+		return nil, syscall.EAFNOSUPPORT
+	}
+	if options.Source.IsValid() {
+		local, err := IsLocal(options.Source)
+		if err != nil {
+			return nil, err
+		}
+		if !local {
+			return nil, fmt.Errorf("source %v: %w", options.Source, syscall.EADDRNOTAVAIL)
+		}
+		query.SrcAddr = options.Source.AsSlice()
+	}
+	if options.Interface != "" {
+		device, err := LookupInterface(options.Interface)
+		if err != nil {
+			return nil, err
+		}
+		query.OifIndex = device.Index
+	}
+	return query, nil
+}
+
+func path(r netlink.Route, device Interface) (Path, error) {
+	p := Path{
+		Interface: device.Name,
+		Index:     device.Index,
+		MTU:       device.MTU,
+		Local:     r.Type == unix.RTN_LOCAL,
+		Neighbors: device.Neighbors,
+	}
+	p.Source, _ = netip.AddrFromSlice(r.Src.To4())
+	if gateway, ok := netip.AddrFromSlice(r.Gw.To4()); ok && device.Neighbors {
+		p.Gateway = gateway
+	}
+	if r.MTU > 0 {
+		p.MTU = min(p.MTU, r.MTU)
+	}
+	b, err := readBuffers()
+	if err != nil {
+		return Path{}, err
+	}
+	p.Window, p.WindowScale = b.window(p.MTU), b.scale()
+	return p, nil
+}
+
+// refusal adds to the kernel's errno what kind of route it stands for.
+func refusal(err error) error {
+	switch {
+	case errors.Is(err, syscall.EACCES):
+		// Not wrapped: no privilege would help.
+		return fmt.Errorf("prohibited by a route: %w", syscall.EHOSTUNREACH)
+	case errors.Is(err, syscall.EINVAL):
+		return fmt.Errorf("blackhole route: %w", syscall.EHOSTUNREACH)
+	}
+	return os.NewSyscallError("netlink", err)
+}
+
+// IsLocal reports whether addr is an address of this host.
+func IsLocal(addr netip.Addr) (bool, error) {
+	if !addr.Is4() {
+		return false, opError("route", addr, syscall.EAFNOSUPPORT)
+	}
+	if addr.IsUnspecified() {
+		return false, nil // to the kernel it means "any of mine"
+	}
+	routes, err := netlink.RouteGet(addr.AsSlice())
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		return false, nil // whatever it is, it is not local
+	}
+	if err != nil {
+		return false, opError("route", addr, err)
+	}
+	return len(routes) > 0 && routes[0].Type == unix.RTN_LOCAL, nil
+}
+
+// Unresolved reports whether the neighbour dst on the device of that index
+// was asked for and has not answered (INCOMPLETE or FAILED). The kernel
+// forgets failed neighbours after a while; then the answer is false again.
+func Unresolved(dst netip.Addr, index int) (bool, error) {
+	neighbors, err := netlink.NeighList(index, netlink.FAMILY_V4)
+	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
+		return false, opError("neighbor", dst, os.NewSyscallError("netlink", err))
+	}
+	for _, n := range neighbors {
+		if addr, ok := netip.AddrFromSlice(n.IP.To4()); ok && addr == dst {
+			return n.State&(netlink.NUD_INCOMPLETE|netlink.NUD_FAILED) != 0, nil
+		}
+	}
+	return false, nil
+}
+
+func opError(op string, addr netip.Addr, err error) error {
+	var already *net.OpError
+	if errors.As(err, &already) {
+		return err
+	}
+	return &net.OpError{Op: op, Net: "ip4", Addr: &net.IPAddr{IP: addr.AsSlice()}, Err: err}
+}
