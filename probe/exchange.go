@@ -59,7 +59,7 @@ func (x Exchange) noRoute() bool {
 // hop does not answer (arp_error_report). From a destination of our own it
 // would be the host's word.
 func (r *Reply) fromSelf(local, to netip.Addr) bool {
-	return r.ICMP && r.Type == 3 && r.Code == 1 && r.From == local && local != to
+	return r.ICMP && r.Type == wire.ICMPUnreachable && r.Code == hostUnreachable && r.From == local && local != to
 }
 
 // is reports whether the reply is a TCP segment that has exactly these flags
@@ -88,16 +88,25 @@ func (r *Reply) soft() bool {
 	if !r.ICMP {
 		return false
 	}
-	const unreachable, net, host, sourceRoute, netUnknown, hostUnknown = 3, 0, 1, 5, 6, 7
-	if r.Type != unreachable {
+	if r.Type != wire.ICMPUnreachable {
 		return true
 	}
 	switch r.Code {
-	case net, host, sourceRoute, netUnknown, hostUnknown:
+	case netUnreachable, hostUnreachable, sourceRouteFailed, netUnknown, hostUnknown:
 		return true
 	}
 	return false
 }
+
+// The codes of a destination unreachable message that are about the way, not
+// about a rule (RFC 792; RFC 1122, Section 3.2.2.1).
+const (
+	netUnreachable    = 0
+	hostUnreachable   = 1
+	sourceRouteFailed = 5
+	netUnknown        = 6
+	hostUnknown       = 7
+)
 
 // endpoint names a probe among those of one run: its source port is the same
 // for all.
@@ -153,10 +162,12 @@ func (h *heard) tcp(header wire.Header, g *wire.Segment) {
 }
 
 func (h *heard) icmp(message []byte) bool {
-	const sourceQuench, redirect = 4, 5 // quote a datagram that went on its way
 	icmp, err := wire.ParseICMPError(message)
-	if err != nil || icmp.Type == sourceQuench || icmp.Type == redirect {
+	if err != nil {
 		return false
+	}
+	if icmp.Type == wire.ICMPSourceQuench || icmp.Type == wire.ICMPRedirect {
+		return false // the datagram that they quote went on its way
 	}
 	quote, err := wire.ParseQuote(icmp.Original)
 	if err != nil {

@@ -88,7 +88,7 @@ func (s CraftSpec) icmp(seq wire.Seq, h *heard) string {
 		who = "the host itself"
 	}
 	switch {
-	case h.reply.Type == 11:
+	case h.reply.Type == wire.ICMPTimeExceeded:
 		return fmt.Sprintf("the TTL of %d ended at this hop", s.TTL)
 	case h.reply.soft():
 		return fmt.Sprintf("%s has no way to the destination at present (%s)", who, reason)
