@@ -158,6 +158,9 @@ func (l *commandLine) bundle(known []cli.Flag, word string, argv []string) ([]st
 	for i := 1; i < len(word); i++ {
 		given := givenFlag{written: "-" + word[i:i+1], name: word[i : i+1]}
 		flag := flagNamed(known, given.name)
+		if word[i] == '=' && i > 1 {
+			return nil, misuse("-%c takes no value", word[i-1])
+		}
 		if flag == nil {
 			given.name, given.written = "", word
 			l.flags = append(l.flags, given)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/tcpscope/tcpscope/probe"
+	"github.com/tcpscope/tcpscope/probe/finding"
 	"github.com/tcpscope/tcpscope/rawsock/wire"
 )
 
@@ -191,4 +193,35 @@ func craftTarget(c *cli.Context) (netip.AddrPort, error) {
 		return netip.AddrPort{}, usageError{error: fmt.Errorf("target %q: %w", words[0], err)}
 	}
 	return netip.AddrPortFrom(t.First, t.Ports[0].First), nil
+}
+
+// runCraft sends the segment of spec and reports every answer.
+func (p *program) runCraft(ctx context.Context, s settings, spec probe.CraftSpec) error {
+	if s.dryRun {
+		return p.dryCraft(s, spec)
+	}
+	job, err := p.begin(s, brief{
+		kinds: []string{"run", "segment", "error", "summary"},
+		first: spec.Target.Addr(),
+		describe: func(_ []byte, outgoing bool) string {
+			if outgoing {
+				return fmt.Sprintf("craft to %v", spec.Target)
+			}
+			return fmt.Sprintf("arrived after craft to %v", spec.Target)
+		},
+	})
+	if err != nil {
+		return err
+	}
+	tally, err := probe.Craft(ctx, job.world, spec, s.rng(), job.report.Write)
+	if err == nil && tally.Received == 0 {
+		if tally.Detail != "" && !s.quiet {
+			fmt.Fprintf(job.stderr, "tcpscope: %s\n", tally.Detail)
+		}
+		err = verdict(exitNegative)
+	}
+	return job.end(ctx, err, finding.New("summary").
+		Set("sent", tally.Sent).
+		Set("received", tally.Received).
+		Set("kernel_drops", tally.Drops))
 }

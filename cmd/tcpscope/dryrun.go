@@ -2,11 +2,12 @@ package main
 
 import (
 	"fmt"
+	"net/netip"
 	"text/tabwriter"
 	"time"
 
 	"github.com/tcpscope/tcpscope/probe"
-	"github.com/tcpscope/tcpscope/probe/finding"
+	"github.com/tcpscope/tcpscope/rawsock/wire"
 	"github.com/tcpscope/tcpscope/report"
 )
 
@@ -70,12 +71,14 @@ func (p *program) dryCraft(s settings, spec probe.CraftSpec) error {
 	if err != nil {
 		return explained(err)
 	}
-	datagram, err := spec.Preview(path.Source, s.rng())
+	seq := wire.Seq(s.rng().Uint32())
+	if spec.Seq != nil {
+		seq = *spec.Seq
+	}
+	datagram, err := spec.Datagram(netip.AddrPortFrom(path.Source, spec.SourcePort), seq)
 	if err != nil {
 		return usageError{error: err}
 	}
 	_, err = fmt.Fprintf(p.stdout, "%s\n", report.AppendSegment(nil, time.Time{}, datagram))
 	return err
 }
-
-var _ = finding.Open

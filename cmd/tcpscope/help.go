@@ -56,8 +56,17 @@ func writeHelp(w io.Writer, app *cli.App, command *cli.Command, path string) {
 	fmt.Fprintf(w, "\nUsage:\n  %s [flags] %s\n", name, command.ArgsUsage)
 	writeCommands(w, command.Subcommands)
 	writeFlags(w, command.Flags)
-	page := strings.ReplaceAll(strings.TrimSpace(app.Name+" "+strings.SplitN(path, " ", 2)[0]), " ", "-")
-	fmt.Fprintf(w, "\nThe whole story: man %s\n", page)
+	fmt.Fprintf(w, "\nThe whole story: man %s\n", manPage(app.Name, path))
+}
+
+// manPage is the page that describes the command at path.
+func manPage(program, path string) string {
+	command, _, _ := strings.Cut(path, " ")
+	switch command {
+	case "", "help", "version":
+		return program
+	}
+	return program + "-" + command
 }
 
 // writeShortHelp is the answer to a call without a command.

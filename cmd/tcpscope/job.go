@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net/netip"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/tcpscope/tcpscope/probe"
@@ -21,44 +23,69 @@ import (
 type job struct {
 	settings settings
 	start    time.Time
+	stderr   io.Writer
 	report   report.Writer
+	progress *report.Progress
 	world    *world
 	capture  *capture.Recorder // nil without --pcap
+}
+
+// brief is what a command tells about its job.
+type brief struct {
+	// kinds are the objects that it reports.
+	kinds []string
+	// show are the states of --show.
+	show []finding.State
+	// first is an address that it sends to.
+	first netip.Addr
+	// describe names the probe that a datagram belongs to.
+	describe capture.Comment
 }
 
 // rng is the source of every random choice of a run.
 func (s settings) rng() *rand.Rand { return rand.New(rand.NewPCG(uint64(s.seed), 0)) }
 
 // begin opens the outputs, and reports how the run was started. Nothing is
-// sent, and no socket but the kernel's routing table is asked.
-func (p *program) begin(s settings, first netip.Addr, show []finding.State, kinds ...string) (*job, error) {
-	j := &job{settings: s, start: time.Now(), world: &world{device: s.device, source: s.source}}
+// sent yet.
+func (p *program) begin(s settings, b brief) (*job, error) {
+	j := &job{settings: s, start: time.Now()}
+	j.world = &world{device: s.device, source: s.source, opened: s.dropPrivileges}
+	if s.progress {
+		j.progress = report.NewProgress(p.stderr)
+	} else {
+		j.progress = report.NewProgress(nil)
+	}
+	j.stderr = j.progress.Writer(p.stderr)
+	stdout := p.stdout
+	if isTerminal(stdout) {
+		stdout = j.progress.Writer(stdout)
+	}
 	var err error
 	j.report, err = report.Open(s.outputs, report.Options{
-		Version: version(), Kinds: kinds, Stdout: p.stdout, Color: s.color, Show: show,
+		Version: version(), Kinds: b.kinds, Stdout: stdout, Color: s.color, Show: b.show,
 		Verbose: s.verbose, Quiet: s.quiet, Service: probe.ServiceName,
 	})
 	if err != nil {
 		return nil, outputProblem(err)
 	}
 	if s.pcap != "" {
-		if j.capture, err = capture.Create(s.pcap, "tcpscope "+version(), comment); err != nil {
+		if j.capture, err = capture.Create(s.pcap, "tcpscope "+version(), b.describe); err != nil {
 			return nil, errors.Join(usageError{error: fmt.Errorf("--pcap: %w", err)}, j.report.Close())
 		}
 		j.world.sinks = append(j.world.sinks, j.capture)
 	}
 	if s.trace {
-		j.world.sinks = append(j.world.sinks, &tracer{out: p.stderr})
+		j.world.sinks = append(j.world.sinks, report.NewTrace(j.stderr, nil))
 	}
-	return j, j.report.Write(p.runRecord(j, first))
+	return j, j.report.Write(j.runRecord(p.args, b.first))
 }
 
-// runRecord is the first object of a run. Where the first host cannot be
+// runRecord is the first object of a run. Where the first address cannot be
 // reached, it does not say from where.
-func (p *program) runRecord(j *job, first netip.Addr) finding.Record {
+func (j *job) runRecord(args []string, first netip.Addr) finding.Record {
 	record := finding.New("run").
 		Set("version", version()).
-		Set("args", p.args).
+		Set("args", args).
 		Set("seed", j.settings.seed).
 		Set("kernel", kernelRelease()).
 		Set("at", j.start)
@@ -68,30 +95,43 @@ func (p *program) runRecord(j *job, first netip.Addr) finding.Record {
 	return record
 }
 
+// kernelRelease is what uname -r says; "" where it cannot be known.
+func kernelRelease() string {
+	release, err := os.ReadFile("/proc/sys/kernel/osrelease")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(release))
+}
+
 // end writes what is left to write, and closes the outputs. err is how the
 // command went; the error returned is the run's.
 func (j *job) end(ctx context.Context, err error, summary finding.Record) error {
+	j.progress.Finish()
 	if ctx.Err() != nil {
 		err = errors.Join(context.Canceled, err)
 	}
 	err = explained(err)
 	status := exitStatus(err)
+	var failures []error
 	if status == exitFailed {
-		err = errors.Join(err, j.report.Write(finding.New("error").
+		failures = append(failures, j.report.Write(finding.New("error").
 			Set("message", err.Error()).Set("hint", hint(err)).Set("exit", status)))
 	}
-	summary = summary.Set("elapsed_ms", since(j.start)).Set("exit", status)
-	failures := errors.Join(j.report.Write(summary), j.report.Close())
+	elapsed := float64(time.Since(j.start)) / float64(time.Millisecond)
+	failures = append(failures,
+		j.report.Write(summary.Set("elapsed_ms", elapsed).Set("exit", status)), j.report.Close())
 	if j.capture != nil {
-		failures = errors.Join(failures, j.capture.Close())
+		failures = append(failures, j.capture.Close())
 	}
-	if failures == nil || errors.Is(failures, report.ErrNoReader) {
+	failure := errors.Join(failures...)
+	if failure == nil || errors.Is(failure, report.ErrNoReader) {
 		return err
 	}
 	if errors.As(err, new(verdict)) {
-		return failures
+		return failure // 3 is before 1 and 4
 	}
-	return errors.Join(err, failures)
+	return errors.Join(err, failure)
 }
 
 // outputProblem makes a usage error of an output that cannot be.
@@ -134,8 +174,8 @@ func explained(err error) error {
 		self = "tcpscope"
 	}
 	return hinted{
-		fmt.Errorf("raw sockets need the capability CAP_NET_RAW, which this process does not have: %w", err),
-		fmt.Sprintf("run it with sudo, or once: sudo setcap cap_net_raw+ep %s; "+
-			"for the members of one group only, before that: sudo chown root:netdiag %s && sudo chmod 0750 %s", self, self, self),
+		fmt.Errorf("raw sockets need CAP_NET_RAW, which this process does not have: %w", err),
+		fmt.Sprintf("run it with sudo; or once: sudo setcap cap_net_raw+ep %s; "+
+			"for one group only, before that: sudo chown root:netdiag %s && sudo chmod 0750 %s", self, self, self),
 	}
 }

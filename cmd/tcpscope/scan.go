@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"slices"
 	"time"
 
 	"github.com/tcpscope/tcpscope/probe"
@@ -22,30 +20,69 @@ func (p *program) scan(ctx context.Context, s settings, spec probe.Spec, expect,
 		return p.dryRun(s, plan)
 	}
 	first, _ := plan.Scope.Host(0)
-	job, err := p.begin(s, first, show, "run", "port", "host-status", "error", "summary")
+	job, err := p.begin(s, brief{
+		kinds: []string{"run", "port", "host-status", "error", "summary"},
+		show:  show, first: first, describe: plan.Describe,
+	})
 	if err != nil {
 		return err
 	}
-	tally, err := p.probeAll(ctx, job, plan, expect)
+	names := nameless
+	if s.resolve {
+		names = reverseNames(ctx, plan.Scope)
+	}
+	tally, err := job.scan(ctx, plan, expect, names)
 	if err == nil {
 		err = judge(tally, expect)
 	}
 	return job.end(ctx, err, summary(tally))
 }
 
-// probeAll opens the sockets, gives up what is not needed beyond, and scans.
-func (p *program) probeAll(ctx context.Context, job *job, plan probe.Plan, expect []finding.State) (tally probe.Tally, err error) {
-	session, err := probe.Open(job.world, plan)
+// scan opens the sockets and scans.
+func (j *job) scan(ctx context.Context, plan probe.Plan, expect []finding.State, names namer) (tally probe.Tally, err error) {
+	session, err := probe.Open(j.world, plan)
 	if err != nil {
 		return tally, err
 	}
 	defer func() { err = errors.Join(err, session.Close()) }()
-	if err := job.settings.dropPrivileges(); err != nil {
-		return tally, err
+	defer j.follow(session, plan)()
+	return probe.Scan(ctx, session, plan, expect, func(r finding.Record) error { return j.report.Write(names(r)) })
+}
+
+// followInterval is how often the progress is read.
+const followInterval = 100 * time.Millisecond
+
+// follow shows the progress of a session until the function it returns is
+// called, and a line of it on every SIGUSR1.
+func (j *job) follow(session *probe.Session, plan probe.Plan) (stop func()) {
+	total := int64(plan.Scope.Probes())
+	ticker := time.NewTicker(followInterval)
+	requests, release := statusRequests()
+	done, stopped := make(chan struct{}), make(chan struct{})
+	update := func() {
+		p := session.Progress()
+		j.progress.Update(int64(p.Done), total, int64(p.Open))
 	}
-	stop := p.showProgress(job.settings, plan, session)
-	defer stop()
-	return probe.Scan(ctx, session, plan, expect, job.report.Write)
+	go func() {
+		defer close(stopped)
+		for {
+			select {
+			case <-ticker.C:
+				update()
+			case <-requests:
+				update()
+				fmt.Fprintf(j.stderr, "tcpscope: %s\n", j.progress.Line())
+			case <-done:
+				return
+			}
+		}
+	}()
+	return func() {
+		release()
+		ticker.Stop()
+		close(done)
+		<-stopped
+	}
 }
 
 // judge is the verdict on a scan that came to its end; nil if all is well.
@@ -63,7 +100,7 @@ func judge(tally probe.Tally, expect []finding.State) error {
 	return nil
 }
 
-// summary is the last object of a scan, but for what the run itself knows.
+// summary is the last object of a scan, but for what the job itself knows.
 func summary(tally probe.Tally) finding.Record {
 	var counts []finding.Count
 	for _, w := range finding.States() {
@@ -80,37 +117,3 @@ func summary(tally probe.Tally) finding.Record {
 		Set("kernel_drops", tally.Progress.Drops).
 		Set("limited_by", tally.LimitedBy)
 }
-
-// runCraft sends the segment of spec and reports every answer.
-func (p *program) runCraft(ctx context.Context, s settings, spec probe.CraftSpec) error {
-	if s.dryRun {
-		return p.dryCraft(s, spec)
-	}
-	job, err := p.begin(s, spec.Target.Addr(), nil, "run", "segment", "error", "summary")
-	if err != nil {
-		return err
-	}
-	tally, err := probe.Craft(ctx, job.world, spec, s.rng(), job.report.Write)
-	if err == nil && tally.Received == 0 {
-		if tally.Detail != "" && !s.quiet {
-			fmt.Fprintf(p.stderr, "tcpscope: %s\n", tally.Detail)
-		}
-		err = verdict(exitNegative)
-	}
-	return job.end(ctx, err, finding.New("summary").
-		Set("sent", tally.Sent).
-		Set("received", tally.Received).
-		Set("kernel_drops", tally.Drops))
-}
-
-// kernelRelease is what uname -r says; "" where it cannot be known.
-func kernelRelease() string {
-	release, err := os.ReadFile("/proc/sys/kernel/osrelease")
-	if err != nil {
-		return ""
-	}
-	return string(slices.DeleteFunc(release, func(c byte) bool { return c == '\n' }))
-}
-
-// since is the time since start in milliseconds.
-func since(start time.Time) float64 { return float64(time.Since(start)) / float64(time.Millisecond) }

@@ -6,10 +6,10 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
-	"slices"
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/tcpscope/tcpscope/rawsock/route"
 	"github.com/tcpscope/tcpscope/report"
 )
 
@@ -130,20 +130,12 @@ func (s *settings) checkSource(c *cli.Context) error {
 	case addr.Is6():
 		return misuse("--source %s: IPv6 is not yet supported", addr)
 	}
-	ours, err := net.InterfaceAddrs()
-	if err != nil {
-		return fmt.Errorf("listing our own addresses: %w", err)
+	ours, err := route.IsLocal(addr)
+	if err == nil && !ours {
+		err = misuse("--source %v: not an address of this host", addr)
 	}
 	s.source = addr
-	if addr.IsLoopback() || slices.ContainsFunc(ours, func(a net.Addr) bool { return holds(a, addr) }) {
-		return nil
-	}
-	return misuse("--source %v: not an address of this host", addr)
-}
-
-func holds(a net.Addr, addr netip.Addr) bool {
-	prefix, err := netip.ParsePrefix(a.String())
-	return err == nil && prefix.Addr() == addr
+	return err
 }
 
 // checkDevice refuses a device that is missing or down.

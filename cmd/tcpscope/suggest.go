@@ -3,7 +3,7 @@ package main
 // closest returns the word that word was most likely meant to be; "" if none
 // is near: more than a third of its letters would have to change.
 func closest(word string, words []string) string {
-	best, bound := "", max(1, len(word)/3)+1
+	best, bound := "", max(1, (len(word)+1)/3)+1
 	for _, w := range words {
 		if d := distance(word, w); d < bound {
 			best, bound = w, d

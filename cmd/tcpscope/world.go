@@ -1,8 +1,6 @@
 package main
 
 import (
-	"errors"
-	"fmt"
 	"net/netip"
 
 	"github.com/tcpscope/tcpscope/probe/link"
@@ -10,13 +8,50 @@ import (
 	"github.com/tcpscope/tcpscope/rawsock/capture"
 	"github.com/tcpscope/tcpscope/rawsock/route"
 	"github.com/tcpscope/tcpscope/rawsock/sockdiag"
-	"github.com/tcpscope/tcpscope/rawsock/wire"
 )
 
-// world is the kernel as package probe wants to see it. It joins package
-// rawsock and its neighbours with the interfaces of package link.
+// world is the kernel as package probe wants to see it: a link.World made of
+// package rawsock and its neighbours.
 type world struct {
 	device string     // --interface; "" leaves it to routing
 	source netip.Addr // --source; the zero Addr leaves it to routing
-	sinks  []capture.Sink
+	// sinks are told of every segment that passes a link.
+	sinks []capture.Sink
+	// opened is called when a link's sockets are open.
+	opened func() error
+}
+
+func (w *world) Path(dst netip.Addr) (link.Path, error) {
+	path, err := route.Lookup(dst, route.Options{Source: w.source, Interface: w.device})
+	return link.Path(path), err
+}
+
+func (w *world) Unresolved(dst netip.Addr, index int) (bool, error) {
+	return route.Unresolved(dst, index)
+}
+
+func (w *world) Reserve(src netip.Addr, port uint16) (link.Port, error) {
+	return rawsock.ReserveQuietPort(src, port)
+}
+
+func (w *world) Owner(local, remote netip.AddrPort) (string, error) {
+	return sockdiag.Owner(local, remote)
+}
+
+func (w *world) Conntrack() (used, limit int, err error) { return rawsock.Conntrack() }
+
+// Open opens a raw socket, with whoever listens in on it.
+func (w *world) Open(local ...netip.AddrPort) (link.Link, error) {
+	conn, err := rawsock.Open(rawsock.Config{Local: local, Interface: w.device})
+	if err != nil {
+		return nil, err
+	}
+	if err := w.opened(); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	if len(w.sinks) == 0 {
+		return conn, nil
+	}
+	return capture.NewTee(conn, w.sinks...), nil
 }
