@@ -158,7 +158,7 @@ func (h heard) String() string {
 }
 
 // receive collects arrivals that begin at the IPv4 header until enough says
-// so of the last one.
+// so of the last one. What came with it is lost.
 func receive(t testing.TB, c link, enough func(heard) bool) []heard {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -170,7 +170,7 @@ func receive(t testing.TB, c link, enough func(heard) bool) []heard {
 		if err != nil {
 			t.Fatalf("%v after %v", err, all)
 		}
-		for i, a := range batch[:n] {
+		for _, a := range batch[:n] {
 			h := heard{Arrival: a}
 			h.Datagram = append([]byte(nil), a.Datagram...)
 			var payload []byte
@@ -188,9 +188,6 @@ func receive(t testing.TB, c link, enough func(heard) bool) []heard {
 			}
 			all = append(all, h)
 			if enough(h) {
-				if i != n-1 {
-					t.Fatalf("%d arrivals behind %v", n-1-i, h)
-				}
 				return all
 			}
 		}
