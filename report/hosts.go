@@ -23,12 +23,13 @@ type host struct {
 	buckets []*bucket
 }
 
-// bucket gathers the ports of a host that have state and reason in common.
+// bucket gathers the ports of a host that have state, reason and origin in
+// common.
 // Once there are too many to list it only counts, so that a host of 65,535
 // closed ports takes no room.
 type bucket struct {
 	state  finding.State
-	reason finding.Reason
+	reason string // as the REASON column has it
 	count  int64
 	rows   []row
 	froms  []source
@@ -52,8 +53,7 @@ type row struct {
 	rtt              float64 // us; negative for none
 	from             netip.Addr
 	state            finding.State
-	reason           finding.Reason
-	origin           finding.Origin
+	reason           string
 	options, remarks string
 }
 
@@ -68,7 +68,7 @@ func (h *host) port(r finding.Record, state finding.State, show []finding.State)
 		h.hidden[state]++
 		return
 	}
-	b := h.bucket(state, finding.Reason(r.Text("reason")))
+	b := h.bucket(state, reasonOf(r))
 	b.count++
 	b.from(r.Addr("from"))
 	if show == nil && state != finding.Open && b.count > collapseAbove {
@@ -78,7 +78,7 @@ func (h *host) port(r finding.Record, state finding.State, show []finding.State)
 	b.rows = append(b.rows, newRow(r))
 }
 
-func (h *host) bucket(state finding.State, reason finding.Reason) *bucket {
+func (h *host) bucket(state finding.State, reason string) *bucket {
 	for _, b := range h.buckets {
 		if b.state == state && b.reason == reason {
 			return b
@@ -119,7 +119,7 @@ func newRow(r finding.Record) row {
 	return row{
 		port: uint16(port), ttl: uint8(ttl), hasTTL: hasTTL, window: uint16(window), hasWin: hasWindow,
 		tries: uint8(min(tries, 255)), rtt: rtt, from: r.Addr("from"),
-		state: finding.State(r.Text("state")), reason: finding.Reason(r.Text("reason")), origin: finding.Origin(r.Text("origin")),
+		state: finding.State(r.Text("state")), reason: reasonOf(r),
 		options: strings.Join(r.List("options"), ","), remarks: r.Text("detail"),
 	}
 }
@@ -150,10 +150,10 @@ func (t *textWriter) page(h *host) string {
 		b.WriteString(t.table(h, rows))
 	}
 	for _, c := range counted {
-		b.WriteString("  " + t.paint(stateStyle(c.state), grouped(c.count)+" "+string(c.state)) + " (" + c.why(h.addr) + ")\n")
+		b.WriteString("  " + t.paint(stateStyle(c.state), grouped(c.count)+" "+Escape(string(c.state))) + " (" + c.why(h.addr) + ")\n")
 	}
 	if len(h.hidden) > 0 {
-		b.WriteString("  not shown: " + t.counts(h.hidden) + "\n")
+		b.WriteString(wrap("not shown: "+t.counts(h.hidden), "  ", pageWidth))
 	}
 	return b.String()
 }
@@ -177,9 +177,9 @@ func (b *bucket) why(self netip.Addr) string {
 		}
 	}
 	if len(names) == 0 {
-		return Escape(string(b.reason))
+		return b.reason
 	}
-	return Escape(string(b.reason)) + " from " + strings.Join(names, ", ")
+	return b.reason + " from " + strings.Join(names, ", ")
 }
 
 // counts lists states with their numbers.
@@ -187,7 +187,7 @@ func (t *textWriter) counts(tally map[finding.State]int64) string {
 	var list []string
 	for _, w := range finding.States() {
 		if n := tally[finding.State(w.Name)]; n > 0 {
-			list = append(list, t.paint(stateStyle(finding.State(w.Name)), grouped(n)+" "+w.Name))
+			list = append(list, t.paint(stateStyle(finding.State(w.Name)), grouped(n)+hardSpace+w.Name))
 		}
 	}
 	return strings.Join(list, ", ")
@@ -203,8 +203,8 @@ func (t *textWriter) table(h *host, rows []row) string {
 	for i := range rows {
 		r := &rows[i]
 		port.add(t.portName(r.port), plain)
-		state.add(string(r.state), stateStyle(r.state))
-		reason.add(r.why(), plain)
+		state.add(Escape(string(r.state)), stateStyle(r.state))
+		reason.add(r.reason, plain)
 		from.add(unless(!r.from.IsValid() || r.from == h.addr, r.from.String()), plain)
 		ttl.add(unless(!r.hasTTL, strconv.Itoa(int(r.ttl))), plain)
 		rtt.add(unless(r.rtt < 0, milliseconds(r.rtt)), plain)
@@ -216,9 +216,17 @@ func (t *textWriter) table(h *host, rows []row) string {
 	b.WriteString(t.line(kept, -1, indent))
 	for i := range rows {
 		b.WriteString(t.line(kept, i, indent))
-		b.WriteString(wrap(t.remarks(&rows[i], spilled, i), "      ", pageWidth))
+		b.WriteString(wrap(strings.Join(remarks(spilled, i, t.header(&rows[i]), Escape(rows[i].remarks)), ", "), "      ", pageWidth))
 	}
 	return b.String()
+}
+
+// header is what --verbose adds of the reply's TCP header.
+func (t *textWriter) header(r *row) string {
+	if !t.Verbose || !r.hasWin {
+		return ""
+	}
+	return "win " + strconv.Itoa(int(r.window)) + unless(r.options == "", ", options ["+Escape(r.options)+"]")
 }
 
 func (c *column) add(text string, s style) { c.cells = append(c.cells, cell{text, s}) }
@@ -242,34 +250,31 @@ func (t *textWriter) portName(port uint16) string {
 	return name
 }
 
-// why is the reason, and who is behind it if that is known and not the host.
-func (r *row) why() string {
-	reason := Escape(string(r.reason))
-	switch r.origin {
+// reasonOf is a port's reason, and who is behind it if that is known and not
+// the host.
+func reasonOf(r finding.Record) string {
+	reason, origin := Escape(r.Text("reason")), r.Text("origin")
+	switch finding.Origin(origin) {
 	case finding.FromFirewall, finding.FromProxy:
-		return reason + " (" + string(r.origin) + ")"
+		return reason + " by " + origin
 	}
 	return reason
 }
 
-// remarks is what stands below a row.
-func (t *textWriter) remarks(r *row, spilled []*column, i int) string {
-	var parts []string
+// remarks lists what stands below row i: the columns without room, and others.
+func remarks(spilled []*column, i int, others ...string) []string {
+	var list []string
 	for _, c := range spilled {
 		if text := c.cells[i].text; text != "" {
-			parts = append(parts, c.spill(text))
+			list = append(list, c.spill(text))
 		}
 	}
-	if t.Verbose && r.hasWin {
-		parts = append(parts, "win "+strconv.Itoa(int(r.window)))
+	for _, s := range others {
+		if s != "" {
+			list = append(list, s)
+		}
 	}
-	if t.Verbose && r.options != "" {
-		parts = append(parts, "options ["+Escape(r.options)+"]")
-	}
-	if r.remarks != "" {
-		parts = append(parts, Escape(r.remarks))
-	}
-	return strings.Join(parts, ", ")
+	return list
 }
 
 // verdicts lists hosts of which there is only a status; those of which there
@@ -282,8 +287,8 @@ func (t *textWriter) verdicts(hosts []*host) string {
 	addr, status, reason := &column{}, &column{}, &column{}
 	var details []string
 	for _, h := range hosts {
-		title, detail := h.title(), h.detail
-		if group := groups[h.alike()]; t.Show == nil && len(group) > collapseAbove {
+		title, detail := h.title(), Escape(h.detail)
+		if group := groups[h.alike()]; len(t.Show) < len(finding.States()) && len(group) > collapseAbove {
 			if h != group[0] {
 				continue
 			}
@@ -295,11 +300,15 @@ func (t *textWriter) verdicts(hosts []*host) string {
 		reason.add(h.why(), plain)
 		details = append(details, detail)
 	}
-	kept, _ := layout([]*column{addr, status, reason}, pageWidth)
+	columns := []*column{addr, status, reason}
 	var b strings.Builder
-	for i, d := range details {
-		b.WriteString(t.line(kept, i, ""))
-		b.WriteString(wrap(Escape(d), "      ", pageWidth))
+	for i, detail := range details {
+		line := t.line(columns, i, "")
+		if width(line) > pageWidth+1 { // only this one row is too long
+			line = t.line(columns[:2], i, "")
+			detail = strings.Join(remarks(nil, i, reason.cells[i].text, detail), ", ")
+		}
+		b.WriteString(line + wrap(detail, "      ", pageWidth))
 	}
 	return b.String()
 }

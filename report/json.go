@@ -122,13 +122,13 @@ func appendJSONList[T any](b []byte, list []T, one func([]byte, T) []byte) []byt
 	return append(b, ']')
 }
 
-// appendNumber writes x without an exponent; JSON has no word for what is not
-// a number.
+// appendNumber writes x without an exponent and without the noise behind the
+// sixth decimal place. JSON has no word for what is not a number.
 func appendNumber(b []byte, x float64) []byte {
 	if math.IsNaN(x) || math.IsInf(x, 0) {
 		return append(b, "null"...)
 	}
-	return strconv.AppendFloat(b, x, 'f', -1, 64)
+	return strconv.AppendFloat(b, math.Round(x*1e6)/1e6, 'f', -1, 64)
 }
 
 // appendJSONString writes s so that it is safe on a terminal too: what Escape

@@ -65,7 +65,7 @@ func (p *Progress) line() string {
 
 // draw writes the bar over what stands in the line.
 func (p *Progress) draw() {
-	const cells = 20
+	const cells = 12
 	filled, percent := 0, 0
 	if p.total > 0 {
 		filled, percent = int(cells*p.done/p.total), int(100*p.done/p.total)

@@ -32,7 +32,7 @@ func AppendSegment(b []byte, at time.Time, datagram []byte) []byte {
 		return append(b, "[|ip]"...)
 	case headerLen < 20:
 		return fmt.Appendf(b, "bad-hlen %d", headerLen)
-	case total == 0: // what a device is to cut up into segments
+	case total == 0: // a device is to cut it into segments
 		total = len(datagram)
 	case total < headerLen:
 		return fmt.Appendf(b, "bad-len %d", total)
@@ -49,8 +49,7 @@ func AppendSegment(b []byte, at time.Time, datagram []byte) []byte {
 // header says that it is; payload may be shorter.
 func appendPayload(b []byte, h wire.Header, payload []byte, length int) []byte {
 	if h.FragOffset != 0 {
-		b = append(appendAddrs(b, h), ':', ' ')
-		return append(b, protocolName(h.Protocol)...)
+		return fmt.Appendf(appendAddrs(b, h), ": ip-proto-%d", h.Protocol)
 	}
 	switch h.Protocol {
 	case wire.ProtocolTCP:
@@ -65,20 +64,7 @@ func appendPayload(b []byte, h wire.Header, payload []byte, length int) []byte {
 		b = appendPorts(b, h, payload)
 		return fmt.Appendf(b, ": UDP, length %d", binary.BigEndian.Uint16(payload[4:])-8)
 	}
-	b = append(appendAddrs(b, h), ":  "...)
-	return fmt.Appendf(b, "%s %d", protocolName(h.Protocol), length)
-}
-
-func protocolName(protocol uint8) string {
-	switch protocol {
-	case wire.ProtocolICMP:
-		return "icmp"
-	case wire.ProtocolTCP:
-		return "tcp"
-	case wire.ProtocolUDP:
-		return "udp"
-	}
-	return "ip-proto-" + strconv.Itoa(int(protocol))
+	return fmt.Appendf(appendAddrs(b, h), ":  ip-proto-%d %d", h.Protocol, length)
 }
 
 func appendAddrs(b []byte, h wire.Header) []byte {

@@ -98,8 +98,10 @@ func portText(to netip.Addr, quoted []byte) (string, bool) {
 	}
 	port, protocol := binary.BigEndian.Uint16(quoted[n+2:]), quoted[9]
 	switch protocol {
-	case wire.ProtocolTCP, wire.ProtocolUDP:
-		return fmt.Sprintf("%v %s port %d unreachable", to, protocolName(protocol), port), true
+	case wire.ProtocolTCP:
+		return fmt.Sprintf("%v tcp port %d unreachable", to, port), true
+	case wire.ProtocolUDP:
+		return fmt.Sprintf("%v udp port %d unreachable", to, port), true
 	}
 	return fmt.Sprintf("%v protocol %d port %d unreachable", to, protocol, port), true
 }
@@ -133,7 +135,7 @@ func unreachableText(code uint8, to netip.Addr) string {
 	case 15:
 		return fmt.Sprintf("host %v unreachable - precedence cutoff", to)
 	}
-	return fmt.Sprintf("#%d %v unreachable", code, to)
+	return fmt.Sprintf("%v unreachable - #%d", to, code)
 }
 
 func redirectText(code uint8, to, gateway netip.Addr) string {
@@ -147,5 +149,5 @@ func redirectText(code uint8, to, gateway netip.Addr) string {
 	case 3:
 		return fmt.Sprintf("redirect-tos %v to host %v", to, gateway)
 	}
-	return fmt.Sprintf("redirect-#%d %v to net %v", code, to, gateway)
+	return fmt.Sprintf("redirect-#%d %v to %v", code, to, gateway)
 }

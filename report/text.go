@@ -24,6 +24,9 @@ type textWriter struct {
 	file  io.WriteCloser
 	hosts map[netip.Addr]*host
 	tally map[finding.State]int64
+	// lines says that something stands above what comes next, which is to be
+	// set off by an empty line.
+	lines bool
 }
 
 func newText(w io.WriteCloser, o Options) *textWriter {
@@ -58,14 +61,23 @@ func (t *textWriter) Write(r finding.Record) error {
 
 // Close shows what has been gathered if no summary came.
 func (t *textWriter) Close() error {
-	return closing(t.print(t.findings()), t.file.Close)
+	return closing(t.print(t.findings()...), t.file.Close)
 }
 
-func (t *textWriter) print(s string) error {
-	if s == "" {
-		return nil
+// print writes paragraphs with an empty line before each but the first of all.
+func (t *textWriter) print(paragraphs ...string) error {
+	var b strings.Builder
+	for _, p := range paragraphs {
+		if p == "" {
+			continue
+		}
+		if t.lines {
+			b.WriteByte('\n')
+		}
+		t.lines = true
+		b.WriteString(p)
 	}
-	_, err := io.WriteString(t.file, s)
+	_, err := io.WriteString(t.file, b.String())
 	return err
 }
 
@@ -90,7 +102,7 @@ func (t *textWriter) run(r finding.Record) error {
 	if seed, ok := r.Int("seed"); ok {
 		line += fmt.Sprintf(", seed %d", seed)
 	}
-	return t.print(wrap(Escape(line), "", pageWidth) + "\n")
+	return t.print(wrap(Escape(line), "", pageWidth))
 }
 
 func (t *textWriter) location() *time.Location {
@@ -111,7 +123,9 @@ func (t *textWriter) segment(r finding.Record) error {
 	if r.Text("direction") == string(finding.Sent) {
 		line = t.paint(dim, line)
 	}
-	return t.print(line + "\n" + wrap(Escape(r.Text("explanation")), "    ", pageWidth))
+	t.lines = true
+	_, err := io.WriteString(t.file, line+"\n"+wrap(Escape(r.Text("explanation")), "    ", pageWidth))
+	return err
 }
 
 // error is shown in files only: on a terminal the program's own message
@@ -120,7 +134,7 @@ func (t *textWriter) error(r finding.Record) error {
 	if _, stdout := t.file.(unclosed); stdout {
 		return nil
 	}
-	return t.print(t.findings() + wrap("error: "+Escape(r.Text("message")), "", pageWidth))
+	return t.print(append(t.findings(), wrap("error: "+Escape(r.Text("message")), "", pageWidth))...)
 }
 
 // summary shows what has been gathered, and then the run in figures.
@@ -137,9 +151,9 @@ func (t *textWriter) summary(r finding.Record) error {
 		}
 	}
 	if !t.Quiet {
-		page += t.figures(r, hosts, tally)
+		page = append(page, t.figures(r, hosts, tally))
 	}
-	return t.print(page)
+	return t.print(page...)
 }
 
 // figures is the last paragraph.
@@ -156,8 +170,8 @@ func (t *textWriter) figures(r finding.Record, hosts int64, tally map[finding.St
 		things = append(things, plural(ports, "port"))
 	}
 	head := strings.Join(things, ", ")
-	if ports > 0 {
-		head += ": " + t.counts(tally)
+	if states := t.counts(tally); states != "" {
+		head += ": " + states
 	}
 	if sent, ok := r.Int("sent"); ok {
 		traffic = append(traffic, plural(sent, "segment")+" sent")
@@ -168,11 +182,10 @@ func (t *textWriter) figures(r finding.Record, hosts int64, tally map[finding.St
 	if strays, _ := r.Int("strays"); strays > 0 {
 		traffic = append(traffic, plural(strays, "stray")+" ignored")
 	}
-	tail := strings.Join(traffic, ", ")
 	if ms, ok := r.Number("elapsed_ms"); ok {
-		tail = strings.TrimSpace(tail + " in " + span(time.Duration(ms*float64(time.Millisecond))))
+		traffic = append(traffic, "in "+span(time.Duration(ms*float64(time.Millisecond))))
 	}
-	page := lines(head, tail)
+	page := wrap(head, "", pageWidth) + wrap(strings.Join(traffic, ", "), "", pageWidth)
 	if drops, _ := r.Int("kernel_drops"); drops > 0 {
 		warning := "warning: the kernel dropped " + plural(drops, "arrival") + " for want of room, so answers may be missing; try a lower --rate"
 		page += t.paint(yellow, strings.TrimSuffix(wrap(warning, "", pageWidth), "\n")) + "\n"
@@ -183,34 +196,30 @@ func (t *textWriter) figures(r finding.Record, hosts int64, tally map[finding.St
 	return page
 }
 
-// lines ends each text that is not empty.
-func lines(texts ...string) string {
-	var b strings.Builder
-	for _, s := range texts {
-		if s != "" {
-			b.WriteString(s + "\n")
+// findings returns paragraphs for the hosts with ports and then one for those
+// without, in the order of their addresses, and forgets them.
+func (t *textWriter) findings() []string {
+	var pages []string
+	var lone []*host
+	nothing := int64(0)
+	for _, h := range slices.SortedFunc(maps.Values(t.hosts), func(a, b *host) int { return a.addr.Compare(b.addr) }) {
+		switch {
+		case h.ports == 0:
+			lone = append(lone, h)
+		case len(h.buckets) == 0:
+			nothing++
+		default:
+			pages = append(pages, t.page(h))
 		}
 	}
-	return b.String()
-}
-
-// findings returns the hosts with ports and then those without, in the order
-// of their addresses, and forgets them.
-func (t *textWriter) findings() string {
-	var b strings.Builder
-	var lone []*host
-	for _, h := range slices.SortedFunc(maps.Values(t.hosts), func(a, b *host) int { return a.addr.Compare(b.addr) }) {
-		if h.ports == 0 {
-			lone = append(lone, h)
-			continue
-		}
-		b.WriteString(t.page(h) + "\n")
+	if nothing > 0 {
+		pages = append(pages, plural(nothing, "host")+" without a port to show\n")
 	}
 	if len(lone) > 0 {
-		b.WriteString(t.verdicts(lone) + "\n")
+		pages = append(pages, t.verdicts(lone))
 	}
 	t.reset()
-	return b.String()
+	return pages
 }
 
 // hostOf returns the host that a record is about.

@@ -41,15 +41,29 @@ func span(d time.Duration) string {
 // milliseconds writes a round-trip time for a column.
 func milliseconds(us float64) string { return strconv.FormatFloat(us/1000, 'f', 3, 64) + " ms" }
 
-// width is how many columns s takes on a terminal; s has been escaped.
-func width(s string) int { return utf8.RuneCountInString(s) }
+// width is how many columns s takes on a terminal. It has been escaped, so
+// that what begins with ESC can only be a style.
+func width(s string) int {
+	n := utf8.RuneCountInString(s)
+	for {
+		_, rest, found := strings.Cut(s, "\x1b")
+		if !found {
+			return n
+		}
+		n -= 2 + strings.IndexByte(rest, 'm')
+		s = rest
+	}
+}
+
+// hardSpace stands where wrap must not break; it comes out as a space.
+const hardSpace = "\u00a0"
 
 // wrap breaks text at spaces into lines of at most columns, each behind
 // indent. A word that is longer stands alone.
 func wrap(text, indent string, columns int) string {
 	var b strings.Builder
 	line := 0
-	for word := range strings.FieldsSeq(text) {
+	for word := range strings.FieldsFuncSeq(text, func(r rune) bool { return r == ' ' }) {
 		switch n := width(word); {
 		case line == 0:
 			b.WriteString(indent + word)
@@ -65,5 +79,5 @@ func wrap(text, indent string, columns int) string {
 	if line > 0 {
 		b.WriteByte('\n')
 	}
-	return b.String()
+	return strings.ReplaceAll(b.String(), hardSpace, " ")
 }

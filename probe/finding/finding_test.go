@@ -60,6 +60,9 @@ func TestSetLeavesAbsentValuesOut(t *testing.T) {
 	if len(r.Fields) != 0 {
 		t.Errorf("got %v", r.Fields)
 	}
+	if r = r.Set("ttl", 64).Set("ttl", nil); len(r.Fields) != 0 {
+		t.Errorf("a field set to nil is still there: %v", r.Fields)
+	}
 	if r.Get("ttl") != nil || r.Text("detail") != "" || r.Addr("from").IsValid() || !r.Time("at").IsZero() || r.List("options") != nil {
 		t.Error("an absent field has a value")
 	}

@@ -43,13 +43,14 @@ func New(kind string) Record {
 // Set returns the record with the named field set, in the table's order.
 // Integers, and the vocabulary types of this package, become the Go type that
 // the table asks for. A value that is absent (nil, an empty
-// text or list, the zero Time or Addr) leaves the field out; zero is a number
+// text or list, the zero Time or Addr) takes the field out; zero is a number
 // like others. Set does not complain: Validate does.
 //
 // Like append, Set may write into the storage of r: use its result only.
 func (r Record) Set(name string, value any) Record {
 	value = canonical(value)
 	if value == nil {
+		r.Fields = slices.DeleteFunc(r.Fields, func(f Field) bool { return f.Name == name })
 		return r
 	}
 	spec := lookup(r.Kind)

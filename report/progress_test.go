@@ -1,0 +1,49 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestProgress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var terminal strings.Builder
+		p := NewProgress(&terminal)
+		if got := p.Line(); got != "0 of 0 ports, 0 open" {
+			t.Error(got)
+		}
+		time.Sleep(10 * time.Second)
+		p.Update(16384, 65535, 12)
+		p.Update(16385, 65535, 12) // too soon to draw
+		fmt.Fprintln(p.Writer(&terminal), "finding")
+		fmt.Fprintln(p.Writer(&terminal), "finding")
+		time.Sleep(10 * time.Second)
+		p.Update(65535, 65535, 13)
+		p.Finish()
+		p.Update(65535, 65535, 13)
+		want := clearLine + "[===         ]  25% 16,384 of 65,535 ports, 12 open, 1,638/s, 30.0 s left" +
+			clearLine + "finding\nfinding\n" +
+			clearLine + "[============] 100% 65,535 of 65,535 ports, 13 open, 3,277/s" + clearLine
+		if got := terminal.String(); got != want {
+			t.Errorf("got  %q\nwant %q", got, want)
+		}
+		if got := p.Line(); got != "65,535 of 65,535 ports, 13 open, 3,277/s" {
+			t.Error(got)
+		}
+	})
+}
+
+func TestProgressWithoutTerminal(t *testing.T) {
+	p := NewProgress(nil)
+	p.Update(1, 2, 1)
+	var out strings.Builder
+	fmt.Fprint(p.Writer(&out), "x")
+	p.Finish()
+	if out.String() != "x" || !strings.HasPrefix(p.Line(), "1 of 2 ports, 1 open") {
+		t.Errorf("%q, %q", out.String(), p.Line())
+	}
+	NewProgress(failing{fmt.Errorf("gone")}).Update(1, 2, 1)
+}
