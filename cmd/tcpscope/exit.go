@@ -26,18 +26,24 @@ type usageError struct {
 
 func (e usageError) Unwrap() error { return e.error }
 
+// Hint is advice for a line of its own; "" if there is none.
+func (e usageError) Hint() string { return e.hint }
+
 // misuse returns a usage error.
 func misuse(format string, args ...any) error {
 	return usageError{error: fmt.Errorf(format, args...)}
 }
 
-// hinted is an error with advice that stands on a line of its own.
+// hinted is an error of an operation, with advice.
 type hinted struct {
 	error
 	hint string
 }
 
 func (e hinted) Unwrap() error { return e.error }
+
+// Hint is advice for a line of its own.
+func (e hinted) Hint() string { return e.hint }
 
 // errLinuxOnly is what commands return that other systems cannot run.
 var errLinuxOnly = fmt.Errorf("Linux only: %w", errors.ErrUnsupported)
@@ -66,13 +72,9 @@ func exitStatus(err error) int {
 
 // hint is the advice that goes with err; "" if there is none.
 func hint(err error) string {
-	var u usageError
-	if errors.As(err, &u) {
-		return u.hint
-	}
-	var h hinted
+	var h interface{ Hint() string }
 	if errors.As(err, &h) {
-		return h.hint
+		return h.Hint()
 	}
 	return ""
 }

@@ -35,7 +35,11 @@ func (w *world) Reserve(src netip.Addr, port uint16) (link.Port, error) {
 }
 
 func (w *world) Owner(local, remote netip.AddrPort) (string, error) {
-	return sockdiag.Owner(local, remote)
+	socket, owned, err := sockdiag.Lookup(local, remote)
+	if err != nil || !owned {
+		return "", err
+	}
+	return socket.State.String(), nil
 }
 
 func (w *world) Conntrack() (used, limit int, err error) { return rawsock.Conntrack() }
