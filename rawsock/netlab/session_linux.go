@@ -192,4 +192,3 @@ func (s *Session) Close() error {
 	<-s.ended
 	return nil
 }
-

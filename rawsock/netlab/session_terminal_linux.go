@@ -24,14 +24,14 @@ func runTerminal(conn *net.UnixConn, name string, p Process) (status int, err er
 		return 0, err
 	}
 	start.Terminal = true
-	master, slave, err := pty.Open()
+	master, slave, err := openTerminal()
 	if err != nil {
 		return 0, err
 	}
 	defer master.Close()
 	defer slave.Close()
 	// Best effort: without a size programs assume 80 by 24.
-	_ = pty.InheritSize(p.Stdin, slave)
+	_ = copyWindowSize(master, p.Stdin)
 
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, unix.SIGWINCH, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGHUP)
@@ -76,9 +76,46 @@ func runTerminal(conn *net.UnixConn, name string, p Process) (status int, err er
 				_ = master.SetReadDeadline(time.Now())
 				return 128 + int(sig.(syscall.Signal)), nil
 			}
-			_ = pty.InheritSize(p.Stdin, master)
+			_ = copyWindowSize(master, p.Stdin)
 		}
 	}
+}
+
+// openTerminal makes a pseudo-terminal whose master obeys deadlines.
+func openTerminal() (master, slave *os.File, err error) {
+	blocking, slave, err := pty.Open()
+	if err != nil {
+		return nil, nil, err
+	}
+	// Package pty leaves it blocking, and a read of it could not be called off.
+	defer blocking.Close()
+	fd, err := unix.FcntlInt(blocking.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err == nil {
+		err = unix.SetNonblock(fd, true)
+	}
+	if err != nil {
+		slave.Close()
+		return nil, nil, os.NewSyscallError("fcntl", err)
+	}
+	return os.NewFile(uintptr(fd), blocking.Name()), slave, nil
+}
+
+// copyWindowSize gives a terminal the size of another.
+func copyWindowSize(to, from *os.File) error {
+	size, err := unix.IoctlGetWinsize(int(from.Fd()), unix.TIOCGWINSZ)
+	if err != nil {
+		return os.NewSyscallError("ioctl TIOCGWINSZ", err)
+	}
+	raw, err := to.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var setErr error
+	// Not to.Fd(), which would make it blocking again.
+	if err := raw.Control(func(fd uintptr) { setErr = unix.IoctlSetWinsize(int(fd), unix.TIOCSWINSZ, size) }); err != nil {
+		return err
+	}
+	return os.NewSyscallError("ioctl TIOCSWINSZ", setErr)
 }
 
 // relayTerminal copies between the user's terminal and a pseudo-terminal's
