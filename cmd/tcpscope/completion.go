@@ -93,15 +93,20 @@ func candidates(app *cli.App, words []string) []candidate {
 	if strings.HasPrefix(word, "-") {
 		return matching(flagCandidates(flags), word)
 	}
-	if len(line.words) > 0 && path != "help" {
+	if path == "help" {
+		path, commands = "", app.Commands
+		for next := line.take(commands); next != nil; next = line.take(commands) {
+			commands = next.Subcommands
+		}
+	}
+	if len(line.words) > 0 {
 		return nil
 	}
-	return matching(wordCandidates(app, path, commands), word)
+	return matching(wordCandidates(path, commands), word)
 }
 
 // wordCandidates are the words that may follow the command at path.
-func wordCandidates(app *cli.App, path string, commands []*cli.Command) []candidate {
-	var all []candidate
+func wordCandidates(path string, commands []*cli.Command) []candidate {
 	switch path {
 	case "completion":
 		return plain(shells())
@@ -109,9 +114,8 @@ func wordCandidates(app *cli.App, path string, commands []*cli.Command) []candid
 		return plain(topologyNames())
 	case "lab enter":
 		return plain(runningLabs())
-	case "help":
-		commands = app.Commands
 	}
+	var all []candidate
 	for _, c := range commands {
 		if !c.Hidden {
 			all = append(all, candidate{c.Name, c.Usage})

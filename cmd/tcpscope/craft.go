@@ -25,11 +25,11 @@ func (p *program) craft() *cli.Command {
 		Name:      "craft",
 		Usage:     "send a segment of your own making and explain every answer",
 		ArgsUsage: "HOST:PORT",
-		Description: `tcpscope craft 192.0.2.7:80                          # a bare SYN
+		Description: `tcpscope craft 192.0.2.7:80                   # a bare SYN
 tcpscope craft --flags ACK --seq 1 --ack 1 192.0.2.7:80
-tcpscope craft --flags SYN --options "mss 1460,sackOK,nop,wscale 7" 192.0.2.7:80
-tcpscope craft --badsum 192.0.2.7:80                 # an answer is a middlebox's
-tcpscope craft --flags FIN,PSH,URG --urgent 1 -c 3 -i 200ms 192.0.2.7:80`,
+tcpscope craft --options "mss 1460,nop,wscale 7" 192.0.2.7:80
+tcpscope craft --badsum 192.0.2.7:80          # who answers is a middlebox
+tcpscope craft --flags FIN,PSH,URG -c 3 -i 200ms 192.0.2.7:80`,
 		Flags: append(craftFlags(), append(wireFlags(), generalFlags()...)...),
 		Action: func(c *cli.Context) error {
 			s, err := p.settings(c)

@@ -17,8 +17,8 @@ func (p *program) laboratory() []*cli.Command {
 		Usage:     "build a laboratory of namespaces and run commands in it",
 		ArgsUsage: "COMMAND ...",
 		Description: `tcpscope lab list
-tcpscope lab run firewall -- tcpscope syn 10.0.2.2   # this build of tcpscope
-tcpscope lab shell upper --host ant                  # and in a second terminal:
+tcpscope lab run firewall -- tcpscope syn 10.0.2.2
+tcpscope lab shell upper --host ant           # and in a second terminal:
 tcpscope lab enter upper --host apple -- ss -tan`,
 		Flags: generalFlags(),
 		Subcommands: []*cli.Command{{

@@ -38,6 +38,7 @@ func contradictions() [][3]string {
 		{"dry-run", "pcap", "a dry run sends nothing that could be recorded"},
 		{"dry-run", "packet-trace", "a dry run sends nothing that could be shown"},
 		{"dry-run", "expect", "a dry run finds nothing that could be expected"},
+		{"dry-run", "output", "a dry run finds nothing that could be reported"},
 		{"df", "no-df", "a datagram has the bit or has it not"},
 	}
 }

@@ -132,7 +132,7 @@ func (p *program) targets(c *cli.Context, spec *probe.Spec) error {
 // readFile hands the file, or standard input for "-", to read.
 func (p *program) readFile(name string, read func(io.Reader, string) error) error {
 	if name == "-" {
-		return read(p.stdin, "standard input")
+		return read(p.stdin, name)
 	}
 	f, err := os.Open(name)
 	if err != nil {

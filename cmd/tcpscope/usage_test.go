@@ -1,0 +1,224 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// call runs the program with a command line as a shell without quotes would
+// split it.
+func call(t *testing.T, line, stdin string) (status int, stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	args := append([]string{"tcpscope"}, strings.Fields(line)...)
+	status = run(context.Background(), args, strings.NewReader(stdin), &out, &errs)
+	return status, out.String(), errs.String()
+}
+
+// Whatever is wrong with a command line is said in one clear line, before
+// anything is sent.
+func TestUsageErrors(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		name = filepath.Join(dir, name)
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	targets := write("targets", "# ours\n127.0.0.1\n\n10.0.0.0/33\n")
+	excluded := write("excluded", "127.0.0.1:80\n")
+	csv := write("other.csv", "one,two\n")
+	missing := filepath.Join(dir, "missing")
+	nowhere := filepath.Join(dir, "no", "where")
+	for _, test := range []struct{ line, stdin, want string }{
+		// Commands and flags.
+		{"synn 127.0.0.1", "", `unknown command "synn"; did you mean syn?`},
+		{"rtt 127.0.0.1", "", `unknown command "rtt"`},
+		{"127.0.0.1", "", `"127.0.0.1" is not a command; did you mean "tcpscope syn 127.0.0.1"?`},
+		{"syn --prots 80 127.0.0.1", "", "unknown flag --prots; did you mean --ports?"},
+		{"syn --xyzzy 127.0.0.1", "", "unknown flag --xyzzy"},
+		{"syn -X 127.0.0.1", "", "unknown flag -X"},
+		{"syn -rate 5 127.0.0.1", "", "unknown flag -rate; did you mean --rate?"},
+		{"syn --badsum 127.0.0.1", "", "--badsum is not a flag of syn"},
+		{"lab run -p 80 pair -- true", "", "-p is not a flag of lab run"},
+		{"-p 80", "", "-p needs a command"},
+		{"syn 127.0.0.1 -p", "", "-p needs a value"},
+		{"syn 127.0.0.1 --rate", "", "--rate needs a value"},
+		{"syn --quiet=yes 127.0.0.1", "", "--quiet takes no value"},
+		{"syn -q=1 127.0.0.1", "", "-q takes no value"},
+		{"lab", "", "lab needs a command\nhint: tcpscope help lab"},
+		{"lab rum pair", "", `unknown lab command "rum"; did you mean run?`},
+		{"help sny", "", `unknown command "sny"; did you mean syn?`},
+		{"completion tcsh", "", "completion takes one shell: bash, zsh or fish"},
+
+		// Targets.
+		{"syn", "", "no target given\nhint: tcpscope syn 192.0.2.7, or --targets FILE"},
+		{"syn 10.0.0.0/33", "", `target "10.0.0.0/33": prefix length 33 is out of range: prefix lengths are 0 to 32`},
+		{"syn 10.0.0.256", "", `target "10.0.0.256": octet 256 is out of range: octets are 0 to 255`},
+		{"syn 224.0.0.1", "", `target "224.0.0.1": 224.0.0.0/4 is multicast: TCP has no multicast peers`},
+		{"syn 255.255.255.255", "", `target "255.255.255.255": 255.255.255.255 is broadcast: TCP has no broadcast peers`},
+		{"syn 0.0.0.0", "", `target "0.0.0.0": 0.0.0.0/8 is this network: no peer has such an address; this host's own is 127.0.0.1`},
+		{"syn 0.0.0.0/0", "", `target "0.0.0.0/0": it includes 0.0.0.0/8 (this network), 224.0.0.0/4 (multicast), 240.0.0.0-255.255.255.254 (reserved), 255.255.255.255 (broadcast), where TCP has no peers: stay within 1.0.0.0-223.255.255.255`},
+		{"syn ::1", "", `target "::1": IPv6 is not yet supported: give an IPv4 address or a host name`},
+		{"syn [2001:db8::1]:80", "", `target "[2001:db8::1]:80": IPv6 is not yet supported: give an IPv4 address or a host name`},
+		{"syn 127.0.0.1:0", "", `target "127.0.0.1:0": port 0 is out of range: ports are 1 to 65535`},
+		{"syn 10.0.0.0/19", "", "8,192 addresses are more than 4,096\nhint: add --yes if that is meant"},
+		{"syn --rate max 192.0.2.7", "", "--rate max: 192.0.2.7 is outside the private and loopback ranges\nhint: add --yes if that is meant, or give a --rate"},
+		{"syn 127.0.0.1 --exclude 127.0.0.0/8", "", "every target is excluded: nothing is left to probe"},
+		{"syn 127.0.0.1 --exclude 1.2.3", "", `--exclude: exclusion "1.2.3": "1.2.3" is not an IPv4 address: give four octets, as in 10.0.0.1`},
+		{"syn --targets " + targets, "", "--targets " + targets + `:4: target "10.0.0.0/33": prefix length 33 is out of range: prefix lengths are 0 to 32`},
+		{"syn --targets -", "127.0.0.1\n300.0.0.1", `--targets -:2: target "300.0.0.1": octet 300 is out of range: octets are 0 to 255`},
+		{"syn --targets " + missing, "", "--targets " + missing + ": no such file or directory"},
+		{"syn --targets " + dir, "", "--targets " + dir + ":1: read " + dir + ": is a directory"},
+		{"syn 127.0.0.1 --exclude-file " + excluded, "", "--exclude-file " + excluded + `:1: exclusion "127.0.0.1:80": an exclusion is for all ports: leave out the port`},
+		{"syn --targets - --exclude-file -", "127.0.0.1", "--targets - and --exclude-file -: there is only one standard input"},
+
+		// Ports.
+		{"syn -p 0 127.0.0.1", "", "--ports: port 0 is out of range: ports are 1 to 65535"},
+		{"syn -p 65536 127.0.0.1", "", "--ports: port 65536 is out of range: ports are 1 to 65535"},
+		{"syn -p htpp 127.0.0.1", "", `--ports: unknown service "htpp": did you mean "http"?`},
+		{"syn -p 22,,80 127.0.0.1", "", `--ports: list of ports "22,,80" has an empty place: leave out the comma`},
+
+		// Numbers and words.
+		{"syn --rate 0 127.0.0.1", "", `--rate "0": need probes a second, from 0.0001 to 10000000, or max`},
+		{"syn --rate NaN 127.0.0.1", "", `--rate "NaN": need probes a second, from 0.0001 to 10000000, or max`},
+		{"syn --tries 0 127.0.0.1", "", `--tries "0": need a number from 1 to 100`},
+		{"syn --tries 101 127.0.0.1", "", `--tries "101": need a number from 1 to 100`},
+		{"syn --timeout 0s 127.0.0.1", "", `--timeout "0s": need a duration from 1ms to 5m0s, such as 500ms or 2s`},
+		{"syn --timeout soon 127.0.0.1", "", `--timeout "soon": need a duration from 1ms to 5m0s, such as 500ms or 2s`},
+		{"syn --seed -1 127.0.0.1", "", `--seed "-1": need a number from 0 to 9223372036854775807`},
+		{"syn --source-port 0 127.0.0.1", "", `--source-port "0": need a number from 1 to 65535`},
+		{"syn --source-port 65536 127.0.0.1", "", `--source-port "65536": need a number from 1 to 65535`},
+		{"syn --expect opne 127.0.0.1", "", `--expect "opne": unknown state; need open, closed, filtered, unfiltered, open|filtered or not-sent; did you mean open?`},
+		{"syn --show none 127.0.0.1", "", `--show "none": unknown state; need all, open, closed, filtered, unfiltered, open|filtered or not-sent`},
+		{"syn --order up 127.0.0.1", "", `--order "up": need random or given`},
+		{"syn --like windos 127.0.0.1", "", `--like "windos": need linux, windows or bare; did you mean windows?`},
+		{"syn --color blue 127.0.0.1", "", `--color "blue": need auto, always or never`},
+		{"syn --engine fast 127.0.0.1", "", `--engine "fast": need auto, exact or sweep`},
+		{"syn --engine sweep 127.0.0.1", "", "--engine sweep: this version has the exact engine only"},
+
+		// Where from.
+		{"syn --source 192.0.2.1 127.0.0.1", "", "--source 192.0.2.1: not an address of this host"},
+		{"syn --source here 127.0.0.1", "", `--source "here": not an IPv4 address`},
+		{"syn --source ::1 127.0.0.1", "", "--source ::1: IPv6 is not yet supported"},
+		{"syn -I nonesuch0 127.0.0.1", "", `--interface "nonesuch0": no such device` + "\nhint: there are "},
+
+		// Outputs.
+		{"syn -o xml 127.0.0.1", "", `-o "xml": unknown format "xml"; need text, json, jsonl or csv`},
+		{"syn -o x.json 127.0.0.1", "", `-o "x.json": unknown format "x.json"; need text, json, jsonl or csv` + "\nhint: did you mean -o json=x.json?"},
+		{"syn -o json= 127.0.0.1", "", `-o "json=": no file name behind the =`},
+		{"syn -o json -o csv 127.0.0.1", "", "-o json and -o csv both go to standard output\nhint: give one of them a file: -o csv=FILE"},
+		{"syn -o json=" + nowhere + " 127.0.0.1", "", `-o "json=` + nowhere + `": open ` + nowhere + ": no such file or directory"},
+		{"syn -o csv=" + csv + " 127.0.0.1", "", `-o "csv=` + csv + `": has other columns: give a new file`},
+		{"syn --pcap " + nowhere + " 127.0.0.1", "", "--pcap: open " + nowhere + ": no such file or directory"},
+		{"syn --pcap - 127.0.0.1", "", `--pcap "-": need the name of a file`},
+		{"syn --pcap x -o json=x 127.0.0.1", "", "--pcap and --output both write x"},
+
+		// Contradictions.
+		{"syn -q -v 127.0.0.1", "", "--quiet contradicts --verbose: one asks for less, the other for more"},
+		{"syn -n --resolve 127.0.0.1", "", "-n contradicts --resolve: one asks for addresses alone, the other for names"},
+		{"syn --dry-run --pcap x 127.0.0.1", "", "--dry-run contradicts --pcap: a dry run sends nothing that could be recorded"},
+		{"syn --dry-run --packet-trace 127.0.0.1", "", "--dry-run contradicts --packet-trace: a dry run sends nothing that could be shown"},
+		{"syn --dry-run --expect open 127.0.0.1", "", "--dry-run contradicts --expect: a dry run finds nothing that could be expected"},
+		{"syn --dry-run -o json 127.0.0.1", "", "--dry-run contradicts --output: a dry run finds nothing that could be reported"},
+		{"craft --df --no-df 127.0.0.1:80", "", "--df contradicts --no-df: a datagram has the bit or has it not"},
+
+		// Craft.
+		{"craft", "", "craft takes one target, HOST:PORT; 0 given"},
+		{"craft 127.0.0.1:80 127.0.0.1:81", "", "craft takes one target, HOST:PORT; 2 given"},
+		{"craft 127.0.0.1", "", `target "127.0.0.1": need one port, as in HOST:80`},
+		{"craft 127.0.0.0/30:80", "", `target "127.0.0.0/30:80": a segment goes to one address`},
+		{"craft --flags SYN,FUN 127.0.0.1:80", "", `--flags: unknown flag "FUN": want FIN,SYN,RST,PSH,ACK,URG,ECE,CWR, or none`},
+		{"craft --seq 4294967296 127.0.0.1:80", "", `--seq "4294967296": need a number from 0 to 4294967295`},
+		{"craft --ttl 0 127.0.0.1:80", "", `--ttl "0": need a number from 1 to 255`},
+		{"craft --dscp 64 127.0.0.1:80", "", `--dscp "64": need a number from 0 to 63`},
+		{"craft --window 65536 127.0.0.1:80", "", `--window "65536": need a number from 0 to 65535`},
+		{"craft --options mss 127.0.0.1:80", "", `--options: TCP option "mss": takes one number, from 0 to 65535`},
+		{"craft --data hex:0 127.0.0.1:80", "", `--data: "0" is not an even number of hexadecimal digits`},
+		{"craft --data @" + missing + " 127.0.0.1:80", "", "--data: " + missing + ": no such file or directory"},
+		{"craft -c 0 127.0.0.1:80", "", `--count "0": need a number from 1 to 1000000`},
+		{"craft -i 0s 127.0.0.1:80", "", `--interval "0s": need a duration from 1ms to 1h0m0s, such as 500ms or 2s`},
+	} {
+		status, stdout, stderr := call(t, test.line, test.stdin)
+		want := "tcpscope: error: " + strings.ReplaceAll(test.want, "\nhint: ", "\ntcpscope: hint: ")
+		if stdout != "" || status != exitUsage {
+			t.Errorf("%s: exit status %d, stdout %q", test.line, status, stdout)
+		}
+		if stderr != want+"\n" && !(strings.HasSuffix(want, " ") && strings.HasPrefix(stderr, want)) {
+			t.Errorf("%s:\n got %swant %s", test.line, stderr, want)
+		}
+		if n := strings.Count(stderr, "tcpscope: error: "); n != 1 {
+			t.Errorf("%s: %d lines of error", test.line, n)
+		}
+	}
+}
+
+func TestNoCommand(t *testing.T) {
+	status, stdout, stderr := call(t, "", "")
+	if status != exitUsage || stdout != "" || !strings.HasPrefix(stderr, "Usage: tcpscope ") || strings.Count(stderr, "\n") > 15 {
+		t.Errorf("exit status %d, stdout %q, stderr:\n%s", status, stdout, stderr)
+	}
+}
+
+func TestVersion(t *testing.T) {
+	for _, line := range []string{"--version", "version", "syn --version"} {
+		status, stdout, stderr := call(t, line, "")
+		if status != 0 || stdout != "tcpscope "+version()+"\n" || stderr != "" {
+			t.Errorf("%s: %d %q %q", line, status, stdout, stderr)
+		}
+	}
+}
+
+// Help begins with examples, in 80 columns, and comes in three ways.
+func TestHelp(t *testing.T) {
+	for _, path := range []string{"", "syn", "craft", "lab", "lab list", "lab run", "lab shell", "lab enter", "demo", "completion", "help", "version"} {
+		status, stdout, stderr := call(t, "help "+path, "")
+		if status != 0 || stderr != "" {
+			t.Errorf("help %s: %d %q", path, status, stderr)
+		}
+		lines := strings.Split(stdout, "\n")
+		if len(lines) < 4 || lines[2] != "Examples:" || !strings.Contains(lines[3], "tcpscope") {
+			t.Errorf("help %s: does not begin with examples:\n%s", path, stdout)
+		}
+		for _, line := range lines {
+			if len(line) > helpWidth {
+				t.Errorf("help %s: %d columns: %s", path, len(line), line)
+			}
+		}
+		for _, other := range []string{path + " --help", "-h " + path} {
+			if _, again, _ := call(t, other, ""); again != stdout {
+				t.Errorf("%s differs from help %s", other, path)
+			}
+		}
+	}
+}
+
+// A dry run opens no socket that needs a privilege and writes a plan.
+func TestDryRun(t *testing.T) {
+	status, stdout, stderr := call(t, "syn --dry-run -p 1-10 --rate 10 --tries 2 127.0.0.1 127.0.0.7:443", "")
+	if status != 0 || stderr != "" {
+		t.Fatalf("%d %q", status, stderr)
+	}
+	for _, want := range []string{
+		"target     127.0.0.1  10 ports\n", "target     127.0.0.7  11 ports\n",
+		"addresses  2\n", "probes     21\n", "segments   21 to 42, and a reset for every open port\n",
+		"route      from 127.0.0.1 by lo\n",
+	} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("no %q in:\n%s", want, stdout)
+		}
+	}
+}
+
+func TestDryCraft(t *testing.T) {
+	status, stdout, stderr := call(t, "craft --dry-run --flags FIN,ACK --seq 1 --ack 2 --source-port 9 --window 5 127.0.0.1:80", "")
+	const want = "IP 127.0.0.1.9 > 127.0.0.1.80: Flags [F.], seq 1, ack 2, win 5, length 0\n"
+	if status != 0 || stdout != want || stderr != "" {
+		t.Errorf("%d %q %q, want %q", status, stdout, stderr, want)
+	}
+}
