@@ -31,8 +31,9 @@ type flight struct {
 	tries []try
 	// soft is an answer that a later try may better.
 	soft *Reply
-	// second is when its entry in the connection tracking table was made.
-	second int
+	// burst and tracked are when its latest try left, and its first one, as
+	// the run's counts of outstanding segments want to know it.
+	burst, tracked int
 	// deadline is when the latest try counts as unanswered, and place the
 	// flight's index in the queue of deadlines, -1 outside.
 	deadline time.Duration

@@ -79,14 +79,23 @@ func (r *run) end(f *flight, reply *Reply, answered *try) {
 	}
 	if reply != nil {
 		r.count.received.Add(1)
-		if !reply.ICMP && len(f.tries) > 0 {
-			r.tracked.remove(f.second)
+		if len(f.tries) > 0 {
+			r.answered(f, reply)
 		}
 		if reply.is(wire.SYN | wire.ACK) {
 			r.count.open.Add(1)
 		}
 	}
 	r.finish(f, x)
+}
+
+// answered takes an answered flight out of what is outstanding. An ICMP error
+// leaves the SYN in the connection tracking table.
+func (r *run) answered(f *flight, reply *Reply) {
+	r.burst.remove(f.burst)
+	if !reply.ICMP {
+		r.tracked.remove(f.tracked)
+	}
 }
 
 // finish forgets a flight and keeps its exchange for the consumer.

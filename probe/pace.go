@@ -50,49 +50,64 @@ func (c conntrack) room() int {
 	return max((c.limit-c.used)/2, 1)
 }
 
-// synSent is how long Linux remembers a SYN that nobody answered
-// (nf_conntrack_tcp_timeout_syn_sent), in seconds.
-const synSent = 120
+const (
+	// synSent is how long Linux remembers a SYN that nobody answered
+	// (nf_conntrack_tcp_timeout_syn_sent).
+	synSent = 120 * time.Second
+	// burst is how many unanswered segments may be younger than burstTime:
+	// their answers may all come at once, and must fit into the smallest
+	// receive buffer that Linux gives by default (212,992 octets, doubled).
+	burst     = 512
+	burstTime = 30 * time.Millisecond
+)
 
-// tracked counts the connection tracking entries that our unanswered SYNs
-// occupy. What was answered leaves the table soon after our reset or theirs,
-// and is not counted. The zero value has no room at all.
-type tracked struct {
+// outstanding counts the segments of the last while that nobody has answered.
+// The zero value has no room at all.
+type outstanding struct {
 	// room is how many there may be; below zero there is no limit.
 	room int
-	// seconds holds, for each second of the last two minutes, how many SYNs
-	// of that second are unanswered; second is the latest.
-	seconds [synSent]int
-	second  int
-	total   int
-	// asked says that the table was looked at again when it seemed full.
-	asked bool
+	// tick is a hundredth of the while. ticks holds how many segments of each
+	// of the last ticks are unanswered, the one that is now among them.
+	tick  time.Duration
+	ticks [100]int
+	now   int
+	total int
 }
 
-// advance forgets the entries that the kernel has forgotten by now.
-func (t *tracked) advance(now time.Duration) {
-	for second := int(now / time.Second); t.second < second; {
-		t.second++
-		oldest := &t.seconds[t.second%synSent]
-		t.total -= *oldest
+func newOutstanding(room int, while time.Duration) outstanding {
+	o := outstanding{room: room}
+	o.tick = while / time.Duration(len(o.ticks))
+	return o
+}
+
+// advance forgets the segments that are older than the while.
+func (o *outstanding) advance(now time.Duration) {
+	for tick := int(now / o.tick); o.now < tick; {
+		if o.total == 0 {
+			o.now = tick
+			return
+		}
+		o.now++
+		oldest := &o.ticks[o.now%len(o.ticks)]
+		o.total -= *oldest
 		*oldest = 0
 	}
 }
 
-func (t *tracked) full() bool { return t.room >= 0 && t.total >= t.room }
+func (o *outstanding) full() bool { return o.room >= 0 && o.total >= o.room }
 
-// add counts a SYN that leaves now, and returns the second for remove.
-func (t *tracked) add() int {
-	t.seconds[t.second%synSent]++
-	t.total++
-	return t.second
+// add counts a segment that leaves now, and returns the tick for remove.
+func (o *outstanding) add() int {
+	o.ticks[o.now%len(o.ticks)]++
+	o.total++
+	return o.now
 }
 
-// remove takes back a SYN that was answered.
-func (t *tracked) remove(second int) {
-	if t.second-second < synSent {
-		t.seconds[second%synSent]--
-		t.total--
+// remove takes back a segment that was answered.
+func (o *outstanding) remove(tick int) {
+	if o.now-tick < len(o.ticks) {
+		o.ticks[tick%len(o.ticks)]--
+		o.total--
 	}
 }
 

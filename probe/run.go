@@ -42,7 +42,8 @@ func (s *Session) Run(ctx context.Context, plan Plan) iter.Seq2[Exchange, error]
 			plan:    plan,
 			start:   time.Now(),
 			pace:    newPacer(plan.Spec.Rate),
-			tracked: tracked{room: s.table.room()},
+			burst:   newOutstanding(burst, burstTime),
+			tracked: newOutstanding(s.table.room(), synSent),
 			next:    next,
 			flights: make(map[endpoint]*flight),
 			hosts:   make(map[uint32]*host),
@@ -63,12 +64,16 @@ type run struct {
 	plan    Plan
 	start   time.Time
 	pace    pacer
-	tracked tracked
-	next    func() (Probe, bool)
-	probe   Probe // the next one to be sent, if more
-	more    bool
-	group   int // the last group that was begun
-	onLink  int // flights to neighbours of ours
+	burst   outstanding
+	tracked outstanding // entries in the connection tracking table
+	// asked says that the table was looked at again when it seemed full.
+	asked bool
+
+	next   func() (Probe, bool)
+	probe  Probe // the next one to be sent, if more
+	more   bool
+	group  int // the last group that was begun
+	onLink int // flights to neighbours of ours
 
 	flights map[endpoint]*flight
 	waiting byDeadline
@@ -163,7 +168,10 @@ func (r *run) pause() time.Duration {
 		until = min(until, r.pace.at())
 	}
 	if r.more && r.tracked.full() {
-		until = min(until, r.now()+time.Second)
+		until = min(until, r.now()+r.tracked.tick)
+	}
+	if r.burst.full() {
+		until = r.now() + r.burst.tick
 	}
 	return max(until-r.now(), 0)
 }
@@ -188,8 +196,8 @@ func (r *run) held() bool {
 // the kernel could track connections but no rule asks for it, it does not
 // (nf_ct_netns_get), and the table is no limit.
 func (r *run) isTracked() bool {
-	if !r.tracked.asked {
-		r.tracked.asked = true
+	if !r.asked {
+		r.asked = true
 		used, _, err := r.world.Conntrack()
 		if err == nil && used-r.table.used < r.tracked.total/2 {
 			r.tracked.room = -1
@@ -201,14 +209,16 @@ func (r *run) isTracked() bool {
 // expire takes note of the tries that were not answered in time.
 func (r *run) expire() {
 	now := r.now()
+	r.burst.advance(now)
 	r.tracked.advance(now)
 	for len(r.waiting) > 0 && r.waiting[0].deadline <= now {
 		f := heap.Pop(&r.waiting).(*flight)
-		if r.draining == 0 && len(f.tries) < r.plan.Spec.Tries {
+		switch {
+		case len(f.tries) == r.plan.Spec.Tries:
+			r.end(f, f.soft, f.sent(f.soft))
+		case r.draining == 0:
 			r.again = append(r.again, f)
-			continue
 		}
-		r.end(f, f.soft, f.sent(f.soft))
 	}
 }
 
@@ -217,6 +227,10 @@ func (r *run) expire() {
 func (r *run) fill() {
 	now := r.now()
 	for !r.out.full() && (len(r.again) > 0 || r.more && !r.held()) {
+		if r.burst.full() {
+			r.limited.inFlight = true
+			return
+		}
 		if !r.pace.take(now) {
 			r.limited.rate = true
 			return
@@ -288,6 +302,7 @@ func (r *run) host(p Probe) *host {
 func (r *run) put(f *flight) {
 	t := try{tsval: r.timestamp(), id: r.plan.ipID(f.endpoint(), len(f.tries)+1)}
 	f.tries = append(f.tries, t)
+	f.burst = r.burst.add()
 	r.out.put(f, f.host.syn, wire.Vary{
 		Src:     f.host.local.Addr().As4(),
 		Dst:     f.probe.Addr.As4(),
@@ -339,7 +354,7 @@ func (r *run) left(f *flight, d wire.Departure) {
 	}
 	f.tries[len(f.tries)-1].at = d.At
 	if first {
-		f.second = r.tracked.add()
+		f.tracked = r.tracked.add()
 	}
 	f.deadline = r.now() + backoff(f.host.rto.wait(), len(f.tries)-1, r.plan.Spec.Timeout)
 	heap.Push(&r.waiting, f)
