@@ -13,20 +13,18 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
-
-	"github.com/creack/pty"
 
 	"github.com/tcpscope/tcpscope/rawsock/netlab"
 )
 
-// serveEnv and enterEnv make the helper tests of this binary do the work of
-// a lab's inside and of a client in a process of its own.
+// These make the helper tests of this binary do the work of a lab's inside,
+// of its owner, of one who enters it, and of a client of its network.
 const (
 	serveEnv = "NETLAB_TEST_SERVE"
+	runEnv   = "NETLAB_TEST_RUN"
 	enterEnv = "NETLAB_TEST_ENTER"
+	dialEnv  = "NETLAB_TEST_DIAL"
 )
 
 func sessionTopology() netlab.Topology {
@@ -62,18 +60,19 @@ func TestEnterHelper(t *testing.T) {
 	if name == "" {
 		return
 	}
-	var args []string
-	if i := slices.Index(os.Args, "--"); i >= 0 {
-		args = os.Args[i+1:]
-	}
 	status, err := netlab.Enter(name, netlab.Process{
-		Host: "apple", Args: args, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
+		Host: "apple", Args: argsAfterDashes(), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 	})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(99)
 	}
 	os.Exit(status)
+}
+
+func argsAfterDashes() []string {
+	i := slices.Index(os.Args, "--")
+	return os.Args[i+1:]
 }
 
 // openSession starts a lab for the duration of a test.
@@ -249,185 +248,6 @@ func TestSessionBuildFails(t *testing.T) {
 	}
 }
 
-// A command that notes the signals it gets.
-const noteSignals = `trap 'echo got TERM; exit 3' TERM; trap 'echo got HUP; exit 4' HUP; echo ready; while :; do sleep 0.05; done`
-
-func TestSessionSignalsForwarded(t *testing.T) {
-	s := mustOpenSession(t)
-	cmd := enterCommand(s, "sh", "-c", noteSignals)
-	got := output(t, func(w *os.File) {
-		pr, pw, err := os.Pipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer pr.Close()
-		cmd.Stdout = pw
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		pw.Close()
-		waitLine(t, pr, "ready")
-		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
-			t.Fatal(err)
-		}
-		io.Copy(w, pr)
-	})
-	_ = cmd.Wait()
-	if status := cmd.ProcessState.ExitCode(); status != 3 || got != "got TERM\n" {
-		t.Errorf("status %d, output %q, want 3 and got TERM", status, got)
-	}
-}
-
-func TestSessionClientGone(t *testing.T) {
-	s := mustOpenSession(t)
-	pr, pw, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer pr.Close()
-	cmd := enterCommand(s, "sh", "-c", noteSignals)
-	cmd.Stdout = pw
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	pw.Close()
-	waitLine(t, pr, "ready")
-	if err := cmd.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	_ = cmd.Wait()
-	// The pipe ends when the command has: nothing of it is left.
-	rest, err := io.ReadAll(pr)
-	if err != nil || string(rest) != "got HUP\n" {
-		t.Errorf("the command said %q, error %v, want got HUP", rest, err)
-	}
-}
-
-// waitLine reads octets up to the end of a line.
-func waitLine(t *testing.T, r io.Reader, want string) {
-	t.Helper()
-	var line []byte
-	for b := make([]byte, 1); ; line = append(line, b[0]) {
-		if _, err := r.Read(b); err != nil {
-			t.Fatalf("read %q, then %v", line, err)
-		}
-		if b[0] == '\n' {
-			break
-		}
-	}
-	if string(line) != want {
-		t.Fatalf("read %q, want %q", line, want)
-	}
-}
-
-// startTerminal starts a program on a new terminal of 33 by 111.
-func startTerminal(t *testing.T, cmd *exec.Cmd) screen {
-	t.Helper()
-	master, slave, err := pty.Open()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { master.Close() })
-	defer slave.Close()
-	s := screen{t: t, master: master}
-	s.resize(33, 111)
-	cmd.Env = append(cmd.Env, "SHELL=/bin/sh", "ENV=")
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	// A program that never says what is expected must not stop the test.
-	watchdog := time.AfterFunc(20*time.Second, func() { _ = cmd.Process.Kill() })
-	t.Cleanup(func() { watchdog.Stop() })
-	return s
-}
-
-func TestSessionTerminal(t *testing.T) {
-	s := mustOpenSession(t)
-	// A shell around the client tells what has become of the terminal.
-	client := enterCommand(s)
-	exe, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command("/bin/sh", append([]string{"-c", `"$@"; status=$?; stty -a | tr ' ' '\n' | grep -qx icanon && echo restored; exit $status`, "sh", exe}, client.Args[1:]...)...)
-	cmd.Env = client.Env
-	screen := startTerminal(t, cmd)
-	screen.expect("apple# ")
-	screen.typed("stty size\n")
-	screen.expect("33 111")
-	// Job control: the shell survives what interrupts its foreground job. The
-	// quotes keep the echo of what is typed from being taken for the output.
-	screen.typed("sh -c 'echo star\"\"ted; exec sleep 1000'\n")
-	screen.expect("started")
-	screen.typed("\x03")
-	screen.expect("apple# ")
-	screen.typed("echo status=$?\n")
-	screen.expect("status=130")
-	screen.resize(44, 122)
-	screen.typed("while [ \"$(stty size)\" != '44 122' ]; do :; done; echo resi''zed\n")
-	screen.expect("resized")
-	screen.typed("exit 5\n")
-	// As it was, line by line.
-	screen.expect("restored")
-	_ = cmd.Wait()
-	if status := cmd.ProcessState.ExitCode(); status != 5 {
-		t.Errorf("status %d, want 5", status)
-	}
-}
-
-func TestSessionTerminalTerminated(t *testing.T) {
-	s := mustOpenSession(t)
-	cmd := enterCommand(s, "sh", "-c", "trap '' HUP TERM; echo ready; while :; do sleep 1; done")
-	screen := startTerminal(t, cmd)
-	screen.expect("ready")
-	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	_ = cmd.Wait()
-	if status := cmd.ProcessState.ExitCode(); status != 128+15 {
-		t.Errorf("status %d, want %d", status, 128+15)
-	}
-}
-
-// screen is what a terminal shows, and its keyboard.
-type screen struct {
-	t      *testing.T
-	master *os.File
-	shown  string
-}
-
-func (s *screen) resize(rows, cols uint16) {
-	s.t.Helper()
-	if err := pty.Setsize(s.master, &pty.Winsize{Rows: rows, Cols: cols}); err != nil {
-		s.t.Fatal(err)
-	}
-}
-
-func (s *screen) typed(keys string) {
-	s.t.Helper()
-	if _, err := s.master.WriteString(keys); err != nil {
-		s.t.Fatal(err)
-	}
-}
-
-// expect waits until text is shown, and forgets what is up to its end.
-func (s *screen) expect(text string) {
-	s.t.Helper()
-	for b := make([]byte, 1024); ; {
-		if _, rest, found := strings.Cut(s.shown, text); found {
-			s.shown = rest
-			return
-		}
-		n, err := s.master.Read(b)
-		s.shown += string(b[:n])
-		if err != nil {
-			s.t.Fatalf("%q did not appear: %v; on screen: %q", text, err, s.shown)
-		}
-	}
-}
-
 func TestSessionReachesHosts(t *testing.T) {
 	s := mustOpenSession(t)
 	// A client of a real connection, in another process, in the lab.
@@ -443,9 +263,7 @@ func TestSessionReachesHosts(t *testing.T) {
 	}
 }
 
-// dialEnv makes TestDialHelper connect to an address.
-const dialEnv = "NETLAB_TEST_DIAL"
-
+// TestDialHelper connects to the address in the environment.
 func TestDialHelper(t *testing.T) {
 	addr := os.Getenv(dialEnv)
 	if addr == "" {
