@@ -45,9 +45,6 @@ func (e hinted) Unwrap() error { return e.error }
 // Hint is advice for a line of its own.
 func (e hinted) Hint() string { return e.hint }
 
-// errLinuxOnly is what commands return that other systems cannot run.
-var errLinuxOnly = fmt.Errorf("Linux only: %w", errors.ErrUnsupported)
-
 // verdict ends a command that has reported all there is to say with a status
 // of its own.
 type verdict int

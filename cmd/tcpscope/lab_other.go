@@ -2,7 +2,14 @@
 
 package main
 
-import "github.com/urfave/cli/v2"
+import (
+	"errors"
+	"fmt"
+
+	"github.com/urfave/cli/v2"
+)
+
+var errLinuxOnly = fmt.Errorf("laboratories: Linux only: %w", errors.ErrUnsupported)
 
 func innerProcess() (status int, is bool) { return 0, false }
 

@@ -1,0 +1,343 @@
+//go:build linux
+
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/tcpscope/tcpscope/rawsock/capture"
+	"github.com/tcpscope/tcpscope/rawsock/netlab"
+)
+
+// programEnv makes the test binary be the program itself, so that tests can
+// start it in hosts, signal it and take its privileges away.
+const programEnv = "TCPSCOPE_TEST_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(programEnv) != "" {
+		main()
+	}
+	netlab.TestMain(m)
+}
+
+// command is the program with a command line.
+func command(line string) *exec.Cmd {
+	cmd := exec.Command("/proc/self/exe", strings.Fields(line)...)
+	cmd.Env = append(os.Environ(), programEnv+"=1")
+	return cmd
+}
+
+// ended returns how a program ended.
+func ended(t *testing.T, err error) int {
+	t.Helper()
+	var exit *exec.ExitError
+	if err == nil {
+		return 0
+	}
+	if !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return exit.ExitCode()
+}
+
+// on runs a command line in a host.
+func on(t *testing.T, host *netlab.Node, line string) (status int, stdout, stderr string) {
+	t.Helper()
+	cmd := command(line)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	status = ended(t, host.Run(cmd))
+	return status, out.String(), errs.String()
+}
+
+// objects reads a JSON document from a file.
+func objects(t *testing.T, name string) []map[string]any {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var document struct{ Objects []map[string]any }
+	if err := json.Unmarshal(text, &document); err != nil {
+		t.Fatalf("%v in:\n%s", err, text)
+	}
+	all := document.Objects
+	if n := len(all); n < 2 || all[0]["kind"] != "run" || all[n-1]["kind"] != "summary" {
+		t.Fatalf("does not begin with run and end with summary:\n%s", text)
+	}
+	return all
+}
+
+// One command, every format, a capture and a trace.
+func TestLiveOutputs(t *testing.T) {
+	lab := netlab.Start(t, netlab.Firewalled())
+	dir := t.TempDir()
+	file := func(name string) string { return filepath.Join(dir, name) }
+	status, stdout, stderr := on(t, lab.Host("ant"), "syn -p 80,150,301 10.0.2.2 --packet-trace"+
+		" -o json="+file("json")+" -o jsonl="+file("jsonl")+" -o csv="+file("csv")+" --pcap "+file("pcap"))
+	if status != 0 || !strings.Contains(stdout, "3 ports: 1 open, 1 closed, 1 filtered") {
+		t.Errorf("exit status %d\n%s%s", status, stdout, stderr)
+	}
+	for _, want := range []string{" IP 10.0.1.2.", "Flags [S]", "Flags [S.]", "Flags [R.]", "Flags [R]", "ICMP 10.0.2.2 tcp port 301 unreachable"} {
+		if !strings.Contains(stderr, want) {
+			t.Errorf("no %q in the trace:\n%s", want, stderr)
+		}
+	}
+	all := objects(t, file("json"))
+	lines, err := os.ReadFile(file("jsonl"))
+	if n := bytes.Count(lines, []byte("\n")); err != nil || n != len(all) {
+		t.Errorf("%d lines, %d objects, %v", n, len(all), err)
+	}
+	rows, err := os.ReadFile(file("csv"))
+	if n := bytes.Count(rows, []byte("\n")); err != nil || n != len(all)+1 {
+		t.Errorf("%d rows, %d objects, %v", n, len(all), err)
+	}
+	checkCapture(t, file("pcap"))
+}
+
+// checkCapture holds a capture to what the interface promises of it.
+func checkCapture(t *testing.T, name string) {
+	t.Helper()
+	info, err := os.Stat(name)
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Fatalf("%v, %v", info.Mode(), err)
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	packets, err := capture.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for {
+		p, err := packets.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n++; !strings.Contains(p.Comment, "syn 10.0.2.2:") {
+			t.Fatalf("packet %d: comment %q", n, p.Comment)
+		}
+	}
+	if n != 7 {
+		t.Errorf("%d packets captured", n)
+	}
+}
+
+func TestLiveExpectations(t *testing.T) {
+	lab := netlab.Start(t, netlab.Firewalled())
+	ant := lab.Host("ant")
+	for _, test := range []struct {
+		line   string
+		status int
+	}{
+		{"syn -p 80 10.0.2.2", 0},
+		{"syn -p 150 10.0.2.2", 0}, // closed is an answer
+		{"syn --tries 1 --timeout 200ms -p 250 10.0.2.2", 1},
+		{"syn -p 80 --expect open 10.0.2.2", 0},
+		{"syn -p 80,150 --expect open 10.0.2.2", 1},
+		{"syn -p 80,150 --expect open,closed 10.0.2.2", 0},
+		{"syn --tries 1 --timeout 200ms -p 80,250 --expect open,filtered 10.0.2.2", 0},
+		{"syn --tries 1 --timeout 200ms -p 250 --expect filtered 10.0.2.2", 4},
+		{"syn --tries 1 --timeout 200ms -p 250 --expect open 10.0.2.2", 1},
+		{"syn 203.0.113.1:80 --tries 1 --timeout 200ms", 1},
+		{"craft --timeout 200ms 10.0.2.2:80", 0},
+		{"craft --timeout 200ms 10.0.2.2:250", 1},
+		{"craft --timeout 200ms --badsum 10.0.2.2:80", 1},
+	} {
+		if status, stdout, stderr := on(t, ant, test.line); status != test.status {
+			t.Errorf("%s: exit status %d, want %d\n%s%s", test.line, status, test.status, stdout, stderr)
+		}
+	}
+}
+
+// SIGUSR1 prints a line of status.
+func TestLiveStatusLine(t *testing.T) {
+	lab := netlab.Start(t, netlab.Firewalled())
+	cmd := command("syn --rate 100 -p 1-100 10.0.2.2 -o jsonl")
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := lab.Host("ant").Start(cmd); err != nil {
+		t.Fatal(err)
+	}
+	// The second line is a port's: by then the run follows its signals.
+	lines := bufio.NewScanner(stdout)
+	for range 2 {
+		lines.Scan()
+	}
+	cmd.Process.Signal(syscall.SIGUSR1)
+	status, err := bufio.NewReader(stderr).ReadString('\n')
+	if err != nil || !strings.HasPrefix(status, "tcpscope: ") || !strings.Contains(status, " of 100 ports, ") {
+		t.Errorf("%q, %v", status, err)
+	}
+	cmd.Process.Signal(os.Interrupt)
+	for lines.Scan() {
+		continue
+	}
+	if status := ended(t, cmd.Wait()); status != exitInterrupted {
+		t.Errorf("exit status %d", status)
+	}
+}
+
+// Without CAP_NET_RAW the program says what is missing and how to get it.
+func TestLiveNoPrivilege(t *testing.T) {
+	netlab.Live(t)
+	file := filepath.Join(t.TempDir(), "json")
+	cmd := command("syn 127.0.0.1:80 -o json="+file)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	done := make(chan error)
+	go func() {
+		// A thread without the capability in its bounding set, and with it
+		// every program that it starts. It ends with the goroutine.
+		runtime.LockOSThread()
+		if err := unix.Prctl(unix.PR_CAPBSET_DROP, unix.CAP_NET_RAW, 0, 0, 0); err != nil {
+			done <- err
+			return
+		}
+		done <- cmd.Run()
+	}()
+	status := ended(t, <-done)
+	for _, want := range []string{
+		"tcpscope: error: raw sockets need CAP_NET_RAW, which this process does not have: ",
+		"tcpscope: hint: run it with sudo; or once: sudo setcap cap_net_raw+ep /",
+		"sudo chown root:netdiag /",
+	} {
+		if status != exitFailed || !strings.Contains(stderr.String(), want) {
+			t.Errorf("exit status %d, no %q in:\n%s", status, want, stderr.String())
+		}
+	}
+	all := objects(t, file)
+	if last := all[len(all)-2]; last["kind"] != "error" || last["exit"] != float64(exitFailed) || last["hint"] == nil {
+		t.Errorf("%v", last)
+	}
+}
+
+func TestLiveNoRoute(t *testing.T) {
+	lab := netlab.Start(t, netlab.Pair())
+	status, _, stderr := on(t, lab.Host("ant"), "syn 192.0.2.7:80")
+	if status != exitFailed || !strings.Contains(stderr, "network is unreachable") {
+		t.Errorf("exit status %d: %s", status, stderr)
+	}
+}
+
+func TestLiveInterfaceDown(t *testing.T) {
+	netlab.Live(t)
+	veth := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "down0"}, PeerName: "down1"}
+	if err := netlink.LinkAdd(veth); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := netlink.LinkDel(veth); err != nil {
+			t.Error(err)
+		}
+	})
+	status, stdout, stderr := call(t, "syn -I down0 127.0.0.1", "")
+	const want = "tcpscope: error: --interface \"down0\": the device is down\ntcpscope: hint: ip link set down0 up\n"
+	if status != exitUsage || stdout != "" || stderr != want {
+		t.Errorf("%d %q %q", status, stdout, stderr)
+	}
+}
+
+// A segment that could end a connection of this host is not sent.
+func TestLiveCraftSparesConnections(t *testing.T) {
+	lab := netlab.Start(t, netlab.Pair())
+	ant, apple := lab.Host("ant"), lab.Host("apple")
+	var conn net.Conn
+	err := ant.Do(func() (err error) {
+		conn, err = net.Dial("tcp4", apple.Addr().String()+":80")
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_, port, _ := strings.Cut(conn.LocalAddr().String(), ":")
+	status, stdout, stderr := on(t, ant, "craft --flags RST --source-port "+port+" 10.0.0.2:80")
+	if status != exitFailed || stdout != "" || !strings.Contains(stderr, "a socket of this host owns 10.0.0.1:"+port+" > 10.0.0.2:80") {
+		t.Errorf("exit status %d\n%s%s", status, stdout, stderr)
+	}
+}
+
+// The tour ends well, in time, and shows what it promises.
+func TestLiveDemo(t *testing.T) {
+	netlab.Live(t)
+	start := time.Now()
+	cmd := command("demo")
+	out, err := cmd.CombinedOutput()
+	if status := ended(t, err); status != 0 {
+		t.Fatalf("exit status %d\n%s", status, out)
+	}
+	if d := time.Since(start); d > 15*time.Second {
+		t.Errorf("it took %v", d)
+	}
+	for _, want := range []string{"open ", "closed ", "no-reply", "icmp-port-unreachable", "icmp-admin-prohibited", "icmp-host-prohibited", "10.0.1.1"} {
+		if !bytes.Contains(out, []byte(want)) {
+			t.Errorf("no %q in:\n%s", want, out)
+		}
+	}
+}
+
+func TestLiveLabRun(t *testing.T) {
+	netlab.Live(t)
+	out, err := command("lab run pair --host apple -- tcpscope syn -q -p 9 --expect closed 10.0.0.1").CombinedOutput()
+	if status := ended(t, err); status != 0 || !bytes.Contains(out, []byte("closed")) {
+		t.Errorf("exit status %d\n%s", status, out)
+	}
+	out, err = command("lab run pair -- tcpscope syn -q -p 80,81 --expect open 10.0.0.2").CombinedOutput()
+	if status := ended(t, err); status != exitNegative {
+		t.Errorf("exit status %d\n%s", status, out)
+	}
+	out, err = command("lab run pair -- nonesuch").CombinedOutput()
+	if status := ended(t, err); status != exitFailed || !bytes.Contains(out, []byte("nonesuch")) {
+		t.Errorf("exit status %d\n%s", status, out)
+	}
+}
+
+func TestLabUsage(t *testing.T) {
+	for line, want := range map[string]string{
+		"lab run":                       "run takes one topology; 0 given\ntcpscope: hint: tcpscope lab list shows them; a command stands behind --",
+		"lab run pair":                  "lab run: no command given\ntcpscope: hint: put it behind --, as in tcpscope lab run pair -- tcpscope syn 10.0.0.2",
+		"lab run pear -- true":          `unknown topology "pear"; did you mean pair?`,
+		"lab run pair --host x -- true": `topology pair has no host "x": it has ant and apple`,
+		"lab shell pair -- true":        "lab shell takes no command; lab run does",
+		"lab enter":                     "lab enter takes one name of a lab; 0 given",
+		"lab list all":                  "lab list takes no argument",
+		"demo fast":                     "demo takes no argument",
+	} {
+		status, stdout, stderr := call(t, line, "")
+		if status != exitUsage || stdout != "" || stderr != "tcpscope: error: "+want+"\n" {
+			t.Errorf("%s: %d %q %q", line, status, stdout, stderr)
+		}
+	}
+	if status, stdout, _ := call(t, "lab list", ""); status != 0 || !strings.Contains(stdout, "\nfirewall ") {
+		t.Errorf("lab list: %d %q", status, stdout)
+	}
+}
