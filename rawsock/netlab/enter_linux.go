@@ -123,7 +123,7 @@ func mapIDs(attr *syscall.SysProcAttr) {
 	gids, gidErr := extents("/proc/self/gid_map")
 	if uidErr == nil && gidErr == nil && os.Geteuid() == 0 && maySetIDs() {
 		attr.UidMappings, attr.GidMappings = uids, gids
-		attr.GidMappingsEnableSetgroups = true
+		attr.GidMappingsEnableSetgroups = maySetGroups()
 		return
 	}
 	attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Geteuid(), Size: 1}}
@@ -146,6 +146,13 @@ func extents(path string) ([]syscall.SysProcIDMap, error) {
 		ids = append(ids, syscall.SysProcIDMap{ContainerID: first, HostID: first, Size: size})
 	}
 	return ids, nil
+}
+
+// maySetGroups reports whether setgroups(2) is allowed in this user namespace:
+// one below an ordinary user's cannot allow it again.
+func maySetGroups() bool {
+	text, err := os.ReadFile("/proc/self/setgroups")
+	return err == nil && strings.TrimSpace(string(text)) == "allow"
 }
 
 // maySetIDs reports whether this process may write ID maps of any size.

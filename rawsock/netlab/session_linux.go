@@ -70,8 +70,6 @@ func (s *Session) start(inside *Cmd, theirs *net.UnixConn) error {
 		close(s.ended)
 		return err
 	}
-	// The inside must see our end go away when we do: hold no copy of its own.
-	defer stdin.Close()
 	inside.Stdin = stdin
 	if inside.Stderr == nil {
 		inside.Stderr = os.Stderr
@@ -84,9 +82,9 @@ func (s *Session) start(inside *Cmd, theirs *net.UnixConn) error {
 		}
 		s.err = err
 		close(s.ended)
-		// Whoever waits for a message of the inside must not wait for ever: the
-		// copy of its end in this process keeps the connection open.
-		s.control.CloseRead()
+		// The last copy of its end: whoever waits for a message of the inside
+		// learns that there will be none.
+		stdin.Close()
 	}()
 	m, _, err := receive(s.control, 0)
 	switch {
