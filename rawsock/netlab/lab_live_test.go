@@ -12,8 +12,6 @@ import (
 	"github.com/tcpscope/tcpscope/rawsock/netlab"
 )
 
-func TestMain(m *testing.M) { netlab.TestMain(m) }
-
 func TestPair(t *testing.T) {
 	lab := netlab.Start(t, netlab.Pair())
 	ant, apple := lab.Host("ant"), lab.Host("apple")
