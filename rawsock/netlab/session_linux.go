@@ -1,7 +1,6 @@
 package netlab
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -169,16 +168,6 @@ func (s *Session) Enter(p Process) (int, error) {
 	}
 	defer conn.Close()
 	return enter(conn, s.name, p)
-}
-
-// Wait waits until the lab ends by itself or ctx does.
-func (s *Session) Wait(ctx context.Context) error {
-	select {
-	case <-s.ended:
-		return s.err
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // Close ends the lab and all that runs in it, and waits until it is gone.

@@ -196,7 +196,7 @@ func checkPeer(conn *net.UnixConn, uid int) error {
 		return os.NewSyscallError("getsockopt", credErr)
 	}
 	if !mayEnter(cred.Uid, uid) {
-		return fmt.Errorf("the other side is user %d, not %d: %w", cred.Uid, uid, os.ErrPermission)
+		return fmt.Errorf("user %d is neither root nor user %d: %w", cred.Uid, uid, os.ErrPermission)
 	}
 	return nil
 }
