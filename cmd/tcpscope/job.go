@@ -111,10 +111,13 @@ func (j *job) end(ctx context.Context, err error, summary finding.Record) error 
 	if ctx.Err() != nil {
 		err = errors.Join(context.Canceled, err)
 	}
+	if errors.Is(err, report.ErrNoReader) {
+		err = verdict(exitFailed) // to whom should we complain?
+	}
 	err = explained(err)
 	status := exitStatus(err)
 	var failures []error
-	if status == exitFailed {
+	if status == exitFailed && !errors.As(err, new(verdict)) {
 		failures = append(failures, j.report.Write(finding.New("error").
 			Set("message", err.Error()).Set("hint", hint(err)).Set("exit", status)))
 	}

@@ -281,7 +281,7 @@ func TestLiveCraftSparesConnections(t *testing.T) {
 	defer conn.Close()
 	_, port, _ := strings.Cut(conn.LocalAddr().String(), ":")
 	status, stdout, stderr := on(t, ant, "craft --flags RST --source-port "+port+" 10.0.0.2:80")
-	if status != exitFailed || stdout != "" || !strings.Contains(stderr, "a socket of this host owns 10.0.0.1:"+port+" > 10.0.0.2:80") {
+	if status != exitFailed || strings.Contains(stdout, "Flags") || !strings.Contains(stderr, "a socket of this host owns 10.0.0.1:"+port+" > 10.0.0.2:80") {
 		t.Errorf("exit status %d\n%s%s", status, stdout, stderr)
 	}
 }
@@ -325,7 +325,7 @@ func TestLabUsage(t *testing.T) {
 	for line, want := range map[string]string{
 		"lab run":                       "run takes one topology; 0 given\ntcpscope: hint: tcpscope lab list shows them; a command stands behind --",
 		"lab run pair":                  "lab run: no command given\ntcpscope: hint: put it behind --, as in tcpscope lab run pair -- tcpscope syn 10.0.0.2",
-		"lab run pear -- true":          `unknown topology "pear"; did you mean pair?`,
+		"lab run pari -- true":          `unknown topology "pari"; did you mean pair?`,
 		"lab run pair --host x -- true": `topology pair has no host "x": it has ant and apple`,
 		"lab shell pair -- true":        "lab shell takes no command; lab run does",
 		"lab enter":                     "lab enter takes one name of a lab; 0 given",
@@ -339,5 +339,29 @@ func TestLabUsage(t *testing.T) {
 	}
 	if status, stdout, _ := call(t, "lab list", ""); status != 0 || !strings.Contains(stdout, "\nfirewall ") {
 		t.Errorf("lab list: %d %q", status, stdout)
+	}
+}
+
+// A reader that has had enough ends the run, and the files are whole.
+func TestLiveNoReader(t *testing.T) {
+	lab := netlab.Start(t, netlab.Pair())
+	file := filepath.Join(t.TempDir(), "json")
+	cmd := command("syn -p 1-1000 --rate 500 10.0.0.2 -o jsonl -o json=" + file)
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	if err := lab.Host("ant").Start(cmd); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bufio.NewReader(stdout).ReadString('\n'); err != nil {
+		t.Fatal(err)
+	}
+	stdout.Close()
+	status := ended(t, cmd.Wait())
+	if n := len(objects(t, file)); n == 0 || status != 0 && status != exitFailed || stderr.Len() > 0 {
+		t.Errorf("exit status %d, %d objects, stderr %q", status, n, stderr.String())
 	}
 }
