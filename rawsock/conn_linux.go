@@ -22,9 +22,9 @@ const (
 //
 // It sends through a raw socket with IP_HDRINCL: the kernel chooses the route
 // and the next hop, and its firewall may refuse. Linux fills in the header's
-// checksum and total length, and the source address and identification where
-// they are zero. It does not fragment: what exceeds the route's MTU is
-// refused with EMSGSIZE.
+// checksum and total length, the source address where it is zero, and a zero
+// identification unless DF is set. It does not fragment: what exceeds the
+// route's MTU is refused with EMSGSIZE.
 //
 // Send and Receive may be called from two goroutines at once, but neither
 // from two. Drops and Close may be called at any time.

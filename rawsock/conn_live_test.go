@@ -21,7 +21,14 @@ import (
 )
 
 func TestConnReplies(t *testing.T) {
+	for name, layer3 := range map[string]bool{"veth": false, "layer 3": true} {
+		t.Run(name, func(t *testing.T) { connReplies(t, layer3) })
+	}
+}
+
+func connReplies(t *testing.T, layer3 bool) {
 	topology := netlab.Pair()
+	topology.Links[0].Layer3 = layer3
 	topology.Hosts[1].Firewall.Rules = []netlab.Rule{{Hook: netlab.Input, From: 82, Action: netlab.RejectAdminProhibited}}
 	lab := netlab.Start(t, topology)
 	ant, apple := lab.Host("ant"), lab.Host("apple")
@@ -308,6 +315,26 @@ func TestConnErrors(t *testing.T) {
 	}, unix.CAP_NET_ADMIN, unix.CAP_SYS_ADMIN)
 	if err != nil {
 		t.Errorf("with CAP_NET_RAW alone: %v", err)
+	}
+}
+
+// The allocations of the reader's goroutine count, too.
+func TestReceiveAllocatesNothing(t *testing.T) {
+	lab := netlab.Start(t, netlab.Pair())
+	ant, apple := lab.Host("ant"), lab.Host("apple")
+	local := quiet(t, ant)
+	c := open(t, ant, rawsock.Config{Local: []netip.AddrPort{local}})
+	batch := []wire.Departure{{Datagram: syn(t, local, endpoint(apple, 81), 1)}}
+	arrivals := make([]wire.Arrival, 8)
+	if n := testing.AllocsPerRun(100, func() {
+		if err := c.Send(batch); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Receive(t.Context(), arrivals); err != nil {
+			t.Fatal(err)
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations per exchange", n)
 	}
 }
 

@@ -112,6 +112,23 @@ func TestLookup(t *testing.T) {
 	}
 }
 
+// A device without neighbours has no next hops either.
+func TestLookupLayer3(t *testing.T) {
+	topology := netlab.Pair()
+	topology.Links[0].Layer3 = true
+	topology.Hosts[0].Routes = []netlab.Route{{To: netip.MustParsePrefix("198.51.100.0/24"), Via: addr("10.0.0.2")}}
+	ant := netlab.Start(t, topology).Host("ant")
+	within(t, ant, func() error {
+		for _, dst := range []string{"10.0.0.2", "198.51.100.1"} {
+			got, err := route.Lookup(addr(dst), route.Options{})
+			if err != nil || got.Neighbors || got.Gateway.IsValid() || got.Interface != "apple" || got.MTU == 0 {
+				t.Errorf("%s: %+v %v", dst, got, err)
+			}
+		}
+		return nil
+	})
+}
+
 // What Lookup says of a SYN's window is what the kernel's own SYN says.
 func TestWindowIsTheKernels(t *testing.T) {
 	lab := netlab.Start(t, netlab.Pair())
@@ -247,4 +264,19 @@ func TestUnresolved(t *testing.T) {
 			}
 		}
 	})
+}
+
+func BenchmarkLookup(b *testing.B) {
+	lab := netlab.Start(b, netlab.Pair())
+	err := lab.Host("ant").Do(func() error {
+		for b.Loop() {
+			if _, err := route.Lookup(addr("10.0.0.2"), route.Options{}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
 }
