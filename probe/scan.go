@@ -147,18 +147,39 @@ func (s *scan) withoutTimestamps(ctx context.Context, plan Plan) error {
 		return err
 	}
 	answering := make(map[netip.Addr]bool)
+	revised := make(map[netip.Addr]HostFinding)
+	census := newCensus(s.session.unresolved)
 	for x, err := range s.session.Run(ctx, sample) {
 		if err != nil {
 			return err
 		}
-		if x.Reply != nil && !x.Reply.ICMP {
-			answering[x.Probe.Addr] = true
+		h, silent, err := census.add(x, func(f Finding) error {
+			answering[x.Probe.Addr] = answering[x.Probe.Addr] || f.Exchange.Reply != nil
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		if silent {
+			revised[h.Addr] = h
 		}
 	}
+	s.revise(revised)
 	if len(answering) == 0 {
 		return nil
 	}
 	return s.again(ctx, plan, answering)
+}
+
+// revise takes over what the second look learned of hosts that stayed silent:
+// a router gives up on one after three seconds only.
+func (s *scan) revise(revised map[netip.Addr]HostFinding) {
+	for i := range s.silent {
+		h := &s.silent[i]
+		if r, ok := revised[h.Addr]; ok && r.Status != finding.Silent {
+			h.Status, h.Reason, h.From, h.Detail = r.Status, r.Reason, r.From, r.Detail
+		}
+	}
 }
 
 // likely returns up to n of the ports, common ones before others.
