@@ -14,47 +14,44 @@ type cell struct {
 	style style
 }
 
-// column is one column of a table, filled row by row.
+// column is one column of a table. Its cells are made as they are needed, for
+// a table may have a row for every port.
 type column struct {
 	title string
 	right bool // numbers
 	// spill words the value for a line below the row, where the column finds
 	// no room; nil keeps the column in any case.
 	spill func(text string) string
-	cells []cell
+	cell  func(row int) cell
+	width int // of the widest cell; set by layout
 }
 
-func (c *column) width() int {
-	w := width(c.title)
-	for _, e := range c.cells {
-		w = max(w, width(e.text))
+// measure sets the width for that many rows, and returns false if none has
+// anything to say.
+func (c *column) measure(rows int) bool {
+	empty := true
+	c.width = width(c.title)
+	for i := range rows {
+		text := c.cell(i).text
+		empty = empty && text == ""
+		c.width = max(c.width, width(text))
 	}
-	return w
+	return !empty
 }
 
-// empty reports whether no row has anything to say.
-func (c *column) empty() bool {
-	for _, e := range c.cells {
-		if e.text != "" {
-			return false
-		}
-	}
-	return true
-}
-
-// layout drops the empty columns, and takes out, last first, those that must
-// spill for the rest to fit into room.
-func layout(columns []*column, room int) (kept, spilled []*column) {
+// layout drops the columns that are empty in all rows, and takes out, last
+// first, those that must spill for the rest to fit into room.
+func layout(columns []*column, rows, room int) (kept, spilled []*column) {
 	total := -len(gap)
 	for _, c := range columns {
-		if !c.empty() {
+		if c.measure(rows) {
 			kept = append(kept, c)
-			total += len(gap) + c.width()
+			total += len(gap) + c.width
 		}
 	}
 	for i := len(kept) - 1; i >= 0 && total > room; i-- {
 		if c := kept[i]; c.spill != nil {
-			total -= len(gap) + c.width()
+			total -= len(gap) + c.width
 			spilled = append(spilled, c)
 			kept = append(kept[:i:i], kept[i+1:]...)
 		}
@@ -69,9 +66,9 @@ func (t *textWriter) line(columns []*column, row int, indent string) string {
 	for i, c := range columns {
 		entry := cell{text: c.title, style: bold}
 		if row >= 0 {
-			entry = c.cells[row]
+			entry = c.cell(row)
 		}
-		padding := strings.Repeat(" ", c.width()-width(entry.text))
+		padding := strings.Repeat(" ", c.width-width(entry.text))
 		if c.right {
 			b.WriteString(padding)
 		}

@@ -195,23 +195,8 @@ func (t *textWriter) counts(tally map[finding.State]int64) string {
 
 // table lists ports, with remarks below the row that they are about.
 func (t *textWriter) table(h *host, rows []row) string {
-	port, state, reason := &column{title: "PORT"}, &column{title: "STATE"}, &column{title: "REASON"}
-	from := &column{title: "FROM", spill: func(s string) string { return "from " + s }}
-	ttl := &column{title: "TTL", right: true}
-	rtt := &column{title: "RTT", right: true}
-	tries := &column{title: "TRIES", right: true, spill: func(s string) string { return s + " tries" }}
-	for i := range rows {
-		r := &rows[i]
-		port.add(t.portName(r.port), plain)
-		state.add(Escape(string(r.state)), stateStyle(r.state))
-		reason.add(r.reason, plain)
-		from.add(unless(!r.from.IsValid() || r.from == h.addr, r.from.String()), plain)
-		ttl.add(unless(!r.hasTTL, strconv.Itoa(int(r.ttl))), plain)
-		rtt.add(unless(r.rtt < 0, milliseconds(r.rtt)), plain)
-		tries.add(unless(r.tries < 2, strconv.Itoa(int(r.tries))), plain)
-	}
 	const indent = "  "
-	kept, spilled := layout([]*column{port, state, reason, from, ttl, rtt, tries}, pageWidth-len(indent))
+	kept, spilled := layout(t.portColumns(h, rows), len(rows), pageWidth-len(indent))
 	var b strings.Builder
 	b.WriteString(t.line(kept, -1, indent))
 	for i := range rows {
@@ -229,7 +214,26 @@ func (t *textWriter) header(r *row) string {
 	return "win " + strconv.Itoa(int(r.window)) + unless(r.options == "", ", options ["+Escape(r.options)+"]")
 }
 
-func (c *column) add(text string, s style) { c.cells = append(c.cells, cell{text, s}) }
+// portColumns are the columns of a host's table.
+func (t *textWriter) portColumns(h *host, rows []row) []*column {
+	text := func(title string, value func(r *row) string) *column {
+		return &column{title: title, cell: func(i int) cell { return cell{text: value(&rows[i])} }}
+	}
+	state := &column{title: "STATE", cell: func(i int) cell {
+		return cell{Escape(string(rows[i].state)), stateStyle(rows[i].state)}
+	}}
+	from := text("FROM", func(r *row) string { return unless(!r.from.IsValid() || r.from == h.addr, r.from.String()) })
+	from.spill = func(s string) string { return "from " + s }
+	ttl := text("TTL", func(r *row) string { return unless(!r.hasTTL, strconv.Itoa(int(r.ttl))) })
+	rtt := text("RTT", func(r *row) string { return unless(r.rtt < 0, milliseconds(r.rtt)) })
+	tries := text("TRIES", func(r *row) string { return unless(r.tries < 2, strconv.Itoa(int(r.tries))) })
+	tries.spill = func(s string) string { return s + " tries" }
+	ttl.right, rtt.right, tries.right = true, true, true
+	return []*column{
+		text("PORT", func(r *row) string { return t.portName(r.port) }), state,
+		text("REASON", func(r *row) string { return r.reason }), from, ttl, rtt, tries,
+	}
+}
 
 // unless returns text, or "" if it is not to be shown.
 func unless(hide bool, text string) string {
@@ -265,7 +269,7 @@ func reasonOf(r finding.Record) string {
 func remarks(spilled []*column, i int, others ...string) []string {
 	var list []string
 	for _, c := range spilled {
-		if text := c.cells[i].text; text != "" {
+		if text := c.cell(i).text; text != "" {
 			list = append(list, c.spill(text))
 		}
 	}
@@ -284,34 +288,37 @@ func (t *textWriter) verdicts(hosts []*host) string {
 	for _, h := range hosts {
 		groups[h.alike()] = append(groups[h.alike()], h)
 	}
-	addr, status, reason := &column{}, &column{}, &column{}
-	var details []string
+	var entries []statusEntry
 	for _, h := range hosts {
-		title, detail := h.title(), Escape(h.detail)
+		e := statusEntry{h.title(), Escape(string(h.status)), h.why(), Escape(h.detail)}
 		if group := groups[h.alike()]; len(t.Show) < len(finding.States()) && len(group) > collapseAbove {
 			if h != group[0] {
 				continue
 			}
-			title = grouped(int64(len(group))) + " hosts, " + h.addr.String() + " to " + group[len(group)-1].addr.String()
-			detail = ""
+			e.title = grouped(int64(len(group))) + " hosts, " + h.addr.String() + " to " + group[len(group)-1].addr.String()
+			e.detail = ""
 		}
-		addr.add(title, bold)
-		status.add(Escape(string(h.status)), yellow)
-		reason.add(h.why(), plain)
-		details = append(details, detail)
+		entries = append(entries, e)
 	}
-	columns := []*column{addr, status, reason}
+	columns, _ := layout([]*column{
+		{cell: func(i int) cell { return cell{entries[i].title, bold} }},
+		{cell: func(i int) cell { return cell{entries[i].status, yellow} }},
+		{cell: func(i int) cell { return cell{text: entries[i].reason} }},
+	}, len(entries), pageWidth)
 	var b strings.Builder
-	for i, detail := range details {
+	for i, e := range entries {
 		line := t.line(columns, i, "")
-		if width(line) > pageWidth+1 { // only this one row is too long
+		if len(columns) > 2 && width(line) > pageWidth+1 { // only this row is too long
 			line = t.line(columns[:2], i, "")
-			detail = strings.Join(remarks(nil, i, reason.cells[i].text, detail), ", ")
+			e.detail = strings.Join(remarks(nil, i, e.reason, e.detail), ", ")
 		}
-		b.WriteString(line + wrap(detail, "      ", pageWidth))
+		b.WriteString(line + wrap(e.detail, "      ", pageWidth))
 	}
 	return b.String()
 }
+
+// statusEntry is a line about a host without ports, or about many.
+type statusEntry struct{ title, status, reason, detail string }
 
 // alike is what hosts have in common that stand in one line.
 type alike struct {

@@ -172,6 +172,18 @@ func TestTextShowsAllWhenAsked(t *testing.T) {
 	}
 }
 
+// A table of all ports there are must not take longer the longer it is.
+func TestTextShowsEveryPort(t *testing.T) {
+	var records []finding.Record
+	for n := range 65535 {
+		records = append(records, port(apple, n+1, finding.Open, finding.SYNACK))
+	}
+	got := render(t, FormatText, nil, records...)
+	if n := strings.Count(got, " open "); n != len(records) {
+		t.Errorf("%d lines", n)
+	}
+}
+
 func TestTextOfManyPortsIsSmall(t *testing.T) {
 	w := newText(unclosed{&strings.Builder{}}, Options{})
 	for n := range 65535 {
