@@ -129,8 +129,8 @@ func bindDevice(fd int, name string) error {
 //
 // What is refused for the datagram's sake is in its Err, as a *net.OpError:
 // EPERM by a local firewall, ENETUNREACH and EHOSTUNREACH by the routes,
-// EACCES for a broadcast address, EMSGSIZE, EINVAL, and ENOBUFS where the
-// device's queue stayed full for a quarter second. The error that Send
+// EACCES for a broadcast address, EMSGSIZE, EINVAL, and ENOBUFS or EAGAIN
+// where the device stayed congested for a quarter second. The error that Send
 // returns is about the socket; it wraps net.ErrClosed after Close.
 //
 // It allocates nothing while nothing is refused.

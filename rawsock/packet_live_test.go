@@ -3,6 +3,7 @@
 package rawsock_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net"
@@ -270,4 +271,48 @@ func setUp(device string, up bool) error {
 		return netlink.LinkSetUp(link)
 	}
 	return netlink.LinkSetDown(link)
+}
+
+// Close takes the ring away from under a busy reader, who keeps what it has.
+func TestPacketCloseUnderLoad(t *testing.T) {
+	lab := netlab.Start(t, netlab.Pair())
+	ant, apple := lab.Host("ant"), lab.Host("apple")
+	raw := open(t, ant, rawsock.Config{NoTransmitStamps: true})
+	datagram := syn(t, endpoint(ant, 4000), endpoint(apple, 81), 1)
+	for range 20 {
+		c := openPacket(t, ant, rawsock.PacketConfig{Interface: "apple"})
+		busy, result := make(chan struct{}), make(chan error)
+		go func() {
+			batch, seen := make([]wire.Arrival, 64), 0
+			for {
+				n, err := c.Receive(context.Background(), batch)
+				if err != nil {
+					result <- err
+					return
+				}
+				if seen == 0 {
+					close(busy)
+				}
+				for _, a := range batch[:n] {
+					seen += len(bytes.TrimLeft(a.Datagram, "\x00"))
+				}
+				c.Drops()
+			}
+		}()
+		for flooding := true; flooding; {
+			send(t, raw, datagram, datagram, datagram, datagram)
+			select {
+			case <-busy:
+				flooding = false
+			default:
+			}
+		}
+		send(t, raw, datagram, datagram, datagram, datagram)
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := <-result; !errors.Is(err, net.ErrClosed) {
+			t.Error(err)
+		}
+	}
 }

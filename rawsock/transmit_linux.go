@@ -19,8 +19,11 @@ const (
 	sendBatch = 64
 	// headerMin is the length of an IPv4 header without options, in octets.
 	headerMin = 20
-	// sendAttempts bounds how often a datagram is offered to a kernel that has
-	// no room for it; the waits in between add up to a quarter second.
+	// sendPatience is how long a datagram waits for room in the socket's
+	// buffer; a device that takes nothing must not block Send for ever.
+	sendPatience = 250 * time.Millisecond
+	// sendAttempts bounds how often a datagram is offered to a device whose
+	// queue is full; the waits in between add up to sendPatience.
 	sendAttempts = 8
 	sendWait     = time.Millisecond
 )
@@ -42,7 +45,8 @@ type transmitter struct {
 	link  *unix.RawSockaddrLinklayer
 }
 
-// newTransmitter takes over fd, which must be blocking.
+// newTransmitter takes over fd, which must be blocking; on error it stays the
+// caller's.
 func newTransmitter(fd int, network string, link *unix.RawSockaddrLinklayer, stamped bool) (*transmitter, error) {
 	t := &transmitter{network: network, fd: fd, link: link}
 	for i := range t.hdrs {
@@ -58,8 +62,7 @@ func newTransmitter(fd int, network string, link *unix.RawSockaddrLinklayer, sta
 			h.Namelen = unix.SizeofSockaddrInet4
 		}
 	}
-	// A device that takes nothing must not block Send for ever.
-	patience := unix.Timeval{Sec: 1}
+	patience := unix.NsecToTimeval(sendPatience.Nanoseconds())
 	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &patience); err != nil {
 		return nil, opError("open", network, nil, "setsockopt SO_SNDTIMEO", err)
 	}
@@ -109,7 +112,7 @@ func (t *transmitter) sendPart(part []wire.Departure) error {
 		case n > 0:
 			next, attempts = next+n, 0
 		case errno == unix.EINTR:
-		case (errno == unix.ENOBUFS || errno == unix.EAGAIN) && attempts < sendAttempts:
+		case errno == unix.ENOBUFS && attempts < sendAttempts:
 			time.Sleep(sendWait << attempts)
 		case errno == unix.EBADF || errno == unix.ENOTSOCK || errno == unix.ENOSYS:
 			return opError("send", t.network, nil, "sendmmsg", errno)
