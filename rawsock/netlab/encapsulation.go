@@ -69,12 +69,13 @@ func (e encapsulation) reversed(model []byte, datagram []byte) []byte {
 // not in use.
 func (e encapsulation) mend(frame []byte) {
 	ip, udp := frame[ethernetLen:], frame[ethernetLen+ipv4Len:]
+	binary.BigEndian.PutUint16(ip[2:], uint16(len(ip)))
+	binary.BigEndian.PutUint16(udp[4:], uint16(len(udp)))
 	h, _, err := wire.ParseHeader(ip)
 	if err != nil {
 		return
 	}
-	h.TotalLen, h.KeepChecksum = uint16(len(ip)), false
-	binary.BigEndian.PutUint16(udp[4:], uint16(len(udp)))
+	h.KeepChecksum = false
 	// The error can only be about options, which tunnels do not send.
 	if outer, err := h.AppendTo(nil, len(udp)); err == nil {
 		copy(ip, outer)
