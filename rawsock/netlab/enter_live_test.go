@@ -7,7 +7,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -185,7 +184,9 @@ func playForbidden() int {
 // role is this test binary as another program, outside of any laboratory.
 func role(name string) *exec.Cmd {
 	cmd := exec.Command("/proc/self/exe")
-	cmd.Env = append(os.Environ(), "TCPSCOPE_NETLAB=", roleEnv+"="+name)
+	// Under the race detector every program sleeps for a second at its end,
+	// unless told not to.
+	cmd.Env = append(os.Environ(), "TCPSCOPE_NETLAB=", "GORACE=atexit_sleep_ms=0", roleEnv+"="+name)
 	return cmd
 }
 
@@ -379,11 +380,11 @@ func TestSkip(t *testing.T) {
 	cmd.Args = append(cmd.Args, "-test.run=^TestPair$", "-test.v")
 	cmd.Env = append(cmd.Env, "TCPSCOPE_LIVE=skip")
 	var out, stderr strings.Builder
-	cmd.Stdout, cmd.Stderr = &out, io.MultiWriter(&out, &stderr)
+	cmd.Stdout, cmd.Stderr = &out, &stderr
 	if err := cmd.Run(); err != nil {
-		t.Fatal(err, out.String())
+		t.Fatal(err, out.String(), stderr.String())
 	}
 	if !strings.Contains(out.String(), "SKIP: TestPair") || !strings.Contains(stderr.String(), "SKIPPED") {
-		t.Errorf("output:\n%s", &out)
+		t.Errorf("output:\n%s%s", &out, &stderr)
 	}
 }

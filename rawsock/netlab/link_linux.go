@@ -30,11 +30,14 @@ func (lab *Lab) join(l Link, e encapsulation, a port, addrA netip.Prefix, b port
 	if e == vxlanGPE {
 		mtu = tunnelMTU
 	}
-	lay := func() error { return addVeth(a, b, mtu) }
+	ends := []port{a, b}
 	if l.shaped() {
-		lay = func() error { return lab.layShaped(l, e, a, b, mtu) }
-	}
-	if err := lay(); err != nil {
+		inner, err := lab.layShaped(l, e, a, b, mtu)
+		if err != nil {
+			return err
+		}
+		ends = append(ends, inner...)
+	} else if err := addVeth(a, b, mtu); err != nil {
 		return err
 	}
 	if err := configure(a.nsfd, a.device, addrA); err != nil {
@@ -43,18 +46,20 @@ func (lab *Lab) join(l Link, e encapsulation, a port, addrA netip.Prefix, b port
 	if err := configure(b.nsfd, b.device, addrB); err != nil {
 		return err
 	}
-	if err := awaitUp(a.nsfd, a.device); err != nil {
-		return err
+	for _, end := range ends {
+		if err := awaitUp(end.nsfd, end.device); err != nil {
+			return err
+		}
 	}
-	return awaitUp(b.nsfd, b.device)
+	return nil
 }
 
 // layShaped makes two veth pairs whose inner ends are backstage, and starts
 // the forwarder between these.
-func (lab *Lab) layShaped(l Link, e encapsulation, a, b port, mtu int) error {
+func (lab *Lab) layShaped(l Link, e encapsulation, a, b port, mtu int) (inner []port, err error) {
 	middle, err := lab.addBackstage()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var taps []*tap
 	closeTaps := func() error {
@@ -65,19 +70,19 @@ func (lab *Lab) layShaped(l Link, e encapsulation, a, b port, mtu int) error {
 		return errors.Join(errs...)
 	}
 	for i, outer := range []port{a, b} {
-		inner := port{nsfd: middle, device: "end" + strconv.Itoa(i)}
-		t, err := lay(outer, inner, mtu)
+		end := port{nsfd: middle, device: "end" + strconv.Itoa(i)}
+		t, err := lay(outer, end, mtu)
 		if err != nil {
-			return errors.Join(err, closeTaps())
+			return nil, errors.Join(err, closeTaps())
 		}
-		taps = append(taps, t)
+		inner, taps = append(inner, end), append(taps, t)
 	}
 	wire, err := startForwarder(l, e, taps[0], taps[1])
 	if err != nil {
-		return errors.Join(err, closeTaps())
+		return nil, errors.Join(err, closeTaps())
 	}
 	lab.wires[[2]string{l.A.Host, l.B.Host}] = wire
-	return nil
+	return inner, nil
 }
 
 // lay makes the veth pair between a host and the forwarder, and taps the
