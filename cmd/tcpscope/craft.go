@@ -105,8 +105,13 @@ func (p *program) craftSpec(c *cli.Context, s settings) (spec probe.CraftSpec, e
 	if spec.Timeout, err = period(c, "timeout", shortestTimeout, longestTimeout); err != nil {
 		return spec, err
 	}
-	spec.Target, err = craftTarget(c)
-	return spec, err
+	if spec.Target, err = craftTarget(c); err != nil {
+		return spec, err
+	}
+	if _, err := spec.Datagram(netip.AddrPortFrom(spec.Target.Addr(), 1), 0); err != nil {
+		return spec, usageError{error: err}
+	}
+	return spec, nil
 }
 
 // headerNumbers reads the fields of the two headers.

@@ -22,7 +22,7 @@ func generalFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "resolve", Category: groupGeneral, Usage: "show names beside addresses, by reverse look-up"},
 		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Category: groupGeneral, Usage: "findings only: no summary, no progress, no notes"},
 		&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Category: groupGeneral, Usage: "also what is usually left out"},
-		&cli.StringFlag{Name: "color", Category: groupGeneral, Value: "auto", Usage: "`WHEN` to colour text: auto, always or never; NO_COLOR means never"},
+		&cli.StringFlag{Name: "color", Category: groupGeneral, Value: "auto", Usage: "colour text `WHEN`: auto, always or never; NO_COLOR means never"},
 		&cli.BoolFlag{Name: "no-progress", Category: groupGeneral, Usage: "no progress on the terminal"},
 		&cli.BoolFlag{Name: "help", Aliases: []string{"h"}, Category: groupGeneral, Usage: "show help, beginning with examples"},
 		&cli.BoolFlag{Name: "version", Category: groupGeneral, Usage: "show the version"},
@@ -33,9 +33,9 @@ func generalFlags() []cli.Flag {
 // findings.
 func wireFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "interface", Aliases: []string{"I"}, Category: groupSource, Usage: "`NAME` of the device to send by; default by route"},
-		&cli.StringFlag{Name: "source", Category: groupSource, Usage: "`ADDR` to send from, one of our own; default by route"},
-		&cli.StringFlag{Name: "source-port", Category: groupSource, Usage: "port `N` to send from; default one that is free"},
+		&cli.StringFlag{Name: "interface", Aliases: []string{"I"}, Category: groupSource, Usage: "send by the device `NAME`; default by route"},
+		&cli.StringFlag{Name: "source", Category: groupSource, Usage: "send from `ADDR`, one of our own; default by route"},
+		&cli.StringFlag{Name: "source-port", Category: groupSource, Usage: "send from port `N`; default one that is free"},
 		&cli.StringFlag{Name: "seed", Category: groupSource, Usage: "repeat the random choices of the run that had seed `N`"},
 		&cli.StringSliceFlag{Name: "output", Aliases: []string{"o"}, Category: groupOutput, Usage: "write `FORMAT[=FILE]`: text, json, jsonl or csv; repeatable"},
 		&cli.StringFlag{Name: "pcap", Category: groupOutput, Usage: "record every segment, as pcapng, in `FILE`"},
@@ -47,18 +47,18 @@ func wireFlags() []cli.Flag {
 // probeFlags are shared by the commands that probe many ports.
 func probeFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringSliceFlag{Name: "ports", Aliases: []string{"p"}, Category: groupProbe, Usage: "`PORTS`: 22,80,8000-8100, names, or - for all; default 100 common ones"},
+		&cli.StringSliceFlag{Name: "ports", Aliases: []string{"p"}, Category: groupProbe, Usage: "probe `PORTS`: 22,80,8000-8100, names, - for all; default 100 common ones"},
 		&cli.StringSliceFlag{Name: "targets", Category: groupProbe, Usage: "read more targets from `FILE`, one a line; - is stdin"},
-		&cli.StringSliceFlag{Name: "exclude", Category: groupProbe, Usage: "leave out `LIST` of addresses, networks, ranges"},
+		&cli.StringSliceFlag{Name: "exclude", Category: groupProbe, Usage: "leave out the addresses, networks and ranges of `LIST`"},
 		&cli.StringSliceFlag{Name: "exclude-file", Category: groupProbe, Usage: "leave out what `FILE` lists"},
 		&cli.BoolFlag{Name: "first-address", Category: groupProbe, Usage: "probe one address of a name, not all"},
-		&cli.StringFlag{Name: "rate", Category: groupProbe, Value: "1000", Usage: "probes a second, `N` or max"},
+		&cli.StringFlag{Name: "rate", Category: groupProbe, Value: "1000", Usage: "send `N` probes a second, or max"},
 		&cli.StringFlag{Name: "tries", Category: groupProbe, Value: "3", Usage: "send a probe `N` times at most"},
 		&cli.StringFlag{Name: "timeout", Category: groupProbe, Value: "2s", Usage: "wait `D` for an answer at most"},
-		&cli.StringFlag{Name: "expect", Category: groupProbe, Usage: "exit 1 unless every port is in one of `STATE[,STATE]`"},
-		&cli.StringFlag{Name: "show", Category: groupProbe, Usage: "report all, open or a `LIST` of states"},
-		&cli.StringFlag{Name: "order", Category: groupProbe, Value: "random", Usage: "`ORDER` of the probes: random or given"},
-		&cli.StringFlag{Name: "engine", Category: groupProbe, Value: "auto", Usage: "`ENGINE`: auto or exact"},
+		&cli.StringFlag{Name: "expect", Category: groupProbe, Usage: "exit 1 unless every port is in `STATE[,STATE]`"},
+		&cli.StringFlag{Name: "show", Category: groupProbe, Usage: "report the ports in a `LIST` of states, or all"},
+		&cli.StringFlag{Name: "order", Category: groupProbe, Value: "random", Usage: "probe in `ORDER`: random or given"},
+		&cli.StringFlag{Name: "engine", Category: groupProbe, Value: "auto", Usage: "how to send: `ENGINE` auto or exact"},
 		&cli.StringFlag{Name: "like", Category: groupProbe, Value: "linux", Usage: "make the SYN look like that of `SYSTEM`: linux, windows or bare"},
 		&cli.BoolFlag{Name: "yes", Category: groupProbe, Usage: "yes, more than 4,096 addresses, or --rate max beyond private networks"},
 	}

@@ -60,6 +60,9 @@ func (p *program) begin(s settings, b brief) (*job, error) {
 	if isTerminal(stdout) {
 		stdout = j.progress.Writer(stdout)
 	}
+	if err := writable(s.pcap); err != nil {
+		return nil, err
+	}
 	var err error
 	j.report, err = report.Open(s.outputs, report.Options{
 		Version: version(), Kinds: b.kinds, Stdout: stdout, Color: s.color, Show: b.show,
@@ -70,7 +73,7 @@ func (p *program) begin(s settings, b brief) (*job, error) {
 	}
 	if s.pcap != "" {
 		if j.capture, err = capture.Create(s.pcap, "tcpscope "+version(), b.describe); err != nil {
-			return nil, errors.Join(usageError{error: fmt.Errorf("--pcap: %w", err)}, j.report.Close())
+			return nil, errors.Join(err, j.report.Close())
 		}
 		j.world.sinks = append(j.world.sinks, j.capture)
 	}
@@ -78,6 +81,19 @@ func (p *program) begin(s settings, b brief) (*job, error) {
 		j.world.sinks = append(j.world.sinks, report.NewTrace(j.stderr, nil))
 	}
 	return j, j.report.Write(j.runRecord(p.args, b.first))
+}
+
+// writable finds out whether the capture file can be, before the other
+// outputs are begun. What the file holds stays until all of them can.
+func writable(pcap string) error {
+	if pcap == "" {
+		return nil
+	}
+	f, err := os.OpenFile(pcap, os.O_WRONLY|os.O_CREATE, 0o600)
+	if err != nil {
+		return usageError{error: fmt.Errorf("--pcap: %w", err)}
+	}
+	return f.Close()
 }
 
 // runRecord is the first object of a run. Where the first address cannot be

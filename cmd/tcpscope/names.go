@@ -12,11 +12,18 @@ import (
 	"github.com/tcpscope/tcpscope/probe/finding"
 )
 
-// namer puts a host's name where a record has only its address.
-type namer func(finding.Record) finding.Record
+// names are host names by address. The zero value knows none.
+type names map[netip.Addr]string
 
-// nameless leaves records as they are.
-func nameless(r finding.Record) finding.Record { return r }
+// put makes the name of a record's address its target, where the user gave
+// the address alone.
+func (n names) put(r finding.Record) finding.Record {
+	addr := r.Addr("addr")
+	if name := n[addr]; name != "" && r.Text("target") == addr.String() {
+		return r.Set("target", name)
+	}
+	return r
+}
 
 const (
 	// lookUps is how many names are looked up at a time.
@@ -28,12 +35,12 @@ const (
 // reverseNames looks up the names of a scope's addresses. That happens before
 // the scan: a scan that waits for a name server would take its own delay for
 // silence.
-func reverseNames(ctx context.Context, scope probe.Scope) namer {
+func reverseNames(ctx context.Context, scope probe.Scope) names {
 	ctx, cancel := context.WithTimeout(ctx, lookUpTime)
 	defer cancel()
 	var (
 		mu    sync.Mutex
-		names = map[netip.Addr]string{}
+		known = names{}
 		tasks = make(chan netip.Addr)
 		all   sync.WaitGroup
 	)
@@ -43,7 +50,7 @@ func reverseNames(ctx context.Context, scope probe.Scope) namer {
 				found, err := net.DefaultResolver.LookupAddr(ctx, addr.String())
 				if err == nil && len(found) > 0 {
 					mu.Lock()
-					names[addr] = strings.TrimSuffix(found[0], ".")
+					known[addr] = strings.TrimSuffix(found[0], ".")
 					mu.Unlock()
 				}
 			}
@@ -58,11 +65,5 @@ func reverseNames(ctx context.Context, scope probe.Scope) namer {
 	}
 	close(tasks)
 	all.Wait()
-	return func(r finding.Record) finding.Record {
-		addr := r.Addr("addr")
-		if name := names[addr]; name != "" && r.Text("target") == addr.String() {
-			return r.Set("target", name)
-		}
-		return r
-	}
+	return known
 }

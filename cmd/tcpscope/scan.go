@@ -27,11 +27,11 @@ func (p *program) scan(ctx context.Context, s settings, spec probe.Spec, expect,
 	if err != nil {
 		return err
 	}
-	names := nameless
+	var known names
 	if s.resolve {
-		names = reverseNames(ctx, plan.Scope)
+		known = reverseNames(ctx, plan.Scope)
 	}
-	tally, err := job.scan(ctx, plan, expect, names)
+	tally, err := job.scan(ctx, plan, expect, known)
 	if err == nil {
 		err = judge(tally, expect)
 	}
@@ -39,14 +39,14 @@ func (p *program) scan(ctx context.Context, s settings, spec probe.Spec, expect,
 }
 
 // scan opens the sockets and scans.
-func (j *job) scan(ctx context.Context, plan probe.Plan, expect []finding.State, names namer) (tally probe.Tally, err error) {
+func (j *job) scan(ctx context.Context, plan probe.Plan, expect []finding.State, known names) (tally probe.Tally, err error) {
 	session, err := probe.Open(j.world, plan)
 	if err != nil {
 		return tally, err
 	}
 	defer func() { err = errors.Join(err, session.Close()) }()
 	defer j.follow(session, plan)()
-	return probe.Scan(ctx, session, plan, expect, func(r finding.Record) error { return j.report.Write(names(r)) })
+	return probe.Scan(ctx, session, plan, expect, func(r finding.Record) error { return j.report.Write(known.put(r)) })
 }
 
 // followInterval is how often the progress is read.

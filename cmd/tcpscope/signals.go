@@ -12,11 +12,11 @@ import (
 // interruptible returns a context that SIGINT or SIGTERM ends. A second signal
 // finds the default behaviour again and ends the process at once.
 //
-// From then on a pipe that nobody reads is an error like others, and no
-// longer the end of the process. SIGPIPE is caught, not ignored, because
-// programs that we start would inherit that.
+// From then on a pipe that nobody reads is an error like others, and a request
+// for the status does no harm where there is none to show. Both signals are
+// caught, not ignored, because programs that we start would inherit that.
 func interruptible(parent context.Context) (context.Context, func()) {
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE, syscall.SIGUSR1)
 	ctx, stop := signal.NotifyContext(parent, os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 	return ctx, stop

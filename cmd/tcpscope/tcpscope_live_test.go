@@ -210,7 +210,7 @@ func TestLiveStatusLine(t *testing.T) {
 func TestLiveNoPrivilege(t *testing.T) {
 	netlab.Live(t)
 	file := filepath.Join(t.TempDir(), "json")
-	cmd := command("syn 127.0.0.1:80 -o json="+file)
+	cmd := command("syn 127.0.0.1:80 -o json=" + file)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	done := make(chan error)
