@@ -166,13 +166,23 @@ func maySetIDs() bool {
 	return data[0].Effective&need == need
 }
 
-// parseReport turns what the init process reported, "ERRNO operation", back
-// into an error.
+// formatReport is what the init process reports when it fails:
+// "ERRNO operation".
+func formatReport(err error) string {
+	var sys *os.SyscallError
+	var errno syscall.Errno
+	if errors.As(err, &sys) && errors.As(sys.Err, &errno) {
+		return strconv.Itoa(int(errno)) + " " + sys.Syscall
+	}
+	return "0 " + err.Error()
+}
+
+// parseReport turns a report back into an error.
 func parseReport(s string) error {
 	number, operation, _ := strings.Cut(s, " ")
 	errno, err := strconv.Atoi(number)
 	if err != nil || errno == 0 {
-		return errors.New(s)
+		return errors.New(operation)
 	}
 	return os.NewSyscallError(operation, syscall.Errno(errno))
 }

@@ -230,7 +230,7 @@ func TestIdentity(t *testing.T) {
 	for _, user := range users {
 		cmd := outer("identity")
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: user}
-		out, err := cmd.CombinedOutput()
+		out, err := cmd.Output()
 		if want := "0 0 true 1\n"; err != nil || string(out) != want {
 			t.Errorf("as %+v: %q, %v; want %q", user, out, err, want)
 		}

@@ -2,6 +2,7 @@ package netlab
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"syscall"
@@ -48,5 +49,24 @@ func TestExplain(t *testing.T) {
 	other := os.NewSyscallError("clone", syscall.ENOMEM)
 	if err := explain(other, false, func(string) string { return "" }); err != other {
 		t.Errorf("what forbids nothing became %v", err)
+	}
+}
+
+// What the init process reports through its pipe comes back as the error that
+// it was.
+func TestReport(t *testing.T) {
+	for _, err := range []error{
+		os.NewSyscallError("mount /proc", syscall.EACCES),
+		fmt.Errorf("while busy: %w", os.NewSyscallError("set lo up", syscall.EPERM)),
+		errors.New("something else"),
+	} {
+		got := parseReport(formatReport(err))
+		var want, errno syscall.Errno
+		if errors.As(err, &want) != errors.As(got, &errno) || want != errno {
+			t.Errorf("%v came back as %v", err, got)
+		}
+		if want == 0 && got.Error() != err.Error() {
+			t.Errorf("%v came back as %v", err, got)
+		}
 	}
 }

@@ -2,7 +2,6 @@ package netlab
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
@@ -32,13 +31,8 @@ func Init() (status int, isInit bool) {
 	report := os.NewFile(reportFD, "report")
 	worker, err := startWorker()
 	if err != nil {
-		var errno syscall.Errno
-		errors.As(err, &errno)
-		operation := err.Error()
-		if sys := (*os.SyscallError)(nil); errors.As(err, &sys) {
-			operation = sys.Syscall
-		}
-		fmt.Fprintf(report, "%d %s", errno, operation)
+		// If the parent is gone, nobody needs to know.
+		_, _ = report.WriteString(formatReport(err))
 		return 1, true
 	}
 	report.Close()
