@@ -1,6 +1,10 @@
 package probe
 
-import "time"
+import (
+	"time"
+
+	"github.com/tcpscope/tcpscope/probe/finding"
+)
 
 // pacer hands out permissions to send at a steady rate. It works on times
 // that it is given, and never sleeps.
@@ -116,17 +120,17 @@ type limits struct {
 	rate, inFlight, conntrack, neighbors bool
 }
 
-// String names the tightest limit; "" where the answers set the pace.
-func (l limits) String() string {
+// tightest is the limit to report; "" where the answers set the pace.
+func (l limits) tightest() finding.Limit {
 	switch {
 	case l.conntrack:
-		return "conntrack"
+		return finding.LimitConntrack
 	case l.neighbors:
-		return "neighbors"
+		return finding.LimitNeighbors
 	case l.inFlight:
-		return "in-flight"
+		return finding.LimitInFlight
 	case l.rate:
-		return "rate"
+		return finding.LimitRate
 	}
 	return ""
 }

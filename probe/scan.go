@@ -28,7 +28,7 @@ type Tally struct {
 	// NoRoute is why a host could not be reached; nil if all could.
 	NoRoute error
 	// LimitedBy names what the scan had to wait for; "" for nothing.
-	LimitedBy string
+	LimitedBy finding.Limit
 	Progress  Progress
 }
 

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/tcpscope/tcpscope/probe/finding"
 	"github.com/tcpscope/tcpscope/probe/link"
 	"github.com/tcpscope/tcpscope/rawsock/wire"
 )
@@ -190,10 +191,9 @@ func (s *Session) Progress() Progress {
 	}
 }
 
-// LimitedBy names what the runs so far had to wait for: "rate", "conntrack",
-// "neighbors", "in-flight"; "" where the answers set the pace. Not to be
-// called while a run goes on.
-func (s *Session) LimitedBy() string { return s.limited.String() }
+// LimitedBy is what the runs so far had to wait for; "" where the answers set
+// the pace. Not to be called while a run goes on.
+func (s *Session) LimitedBy() finding.Limit { return s.limited.tightest() }
 
 // Close ends the session. The quiet ports go last: until then a late SYN-ACK
 // meets silence, afterwards the kernel's own reset.

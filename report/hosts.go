@@ -18,6 +18,7 @@ type host struct {
 	reason  finding.Reason
 	from    netip.Addr
 	detail  string
+	mute    int64 // ports that the status speaks for
 	ports   int
 	hidden  map[finding.State]int64
 	buckets []*bucket
@@ -128,6 +129,7 @@ func newRow(r finding.Record) row {
 func (h *host) verdict(r finding.Record) {
 	h.status, h.reason = finding.HostStatus(r.Text("status")), finding.Reason(r.Text("reason"))
 	h.from, h.detail = r.Addr("from"), r.Text("detail")
+	h.mute, _ = r.Int("ports")
 }
 
 // page shows a host with its ports.
@@ -151,6 +153,9 @@ func (t *textWriter) page(h *host) string {
 	}
 	for _, c := range counted {
 		b.WriteString("  " + t.paint(stateStyle(c.state), grouped(c.count)+" "+Escape(string(c.state))) + " (" + c.why(h.addr) + ")\n")
+	}
+	if h.status != "" && h.status != finding.Answers {
+		b.WriteString(wrap(plural(h.mute, "other port")+": "+h.meaning(), "  ", pageWidth))
 	}
 	if len(h.hidden) > 0 {
 		b.WriteString(wrap("not shown: "+t.counts(h.hidden), "  ", pageWidth))
@@ -258,6 +263,9 @@ func (t *textWriter) portName(port uint16) string {
 // the host.
 func reasonOf(r finding.Record) string {
 	reason, origin := Escape(r.Text("reason")), r.Text("origin")
+	if strings.HasPrefix(reason, "icmp-") {
+		return reason // these speak for themselves
+	}
 	switch finding.Origin(origin) {
 	case finding.FromFirewall, finding.FromProxy:
 		return reason + " by " + origin
@@ -290,13 +298,13 @@ func (t *textWriter) verdicts(hosts []*host) string {
 	}
 	var entries []statusEntry
 	for _, h := range hosts {
-		e := statusEntry{h.title(), Escape(string(h.status)), h.why(), Escape(h.detail)}
+		e := statusEntry{h.title(), Escape(string(h.status)), h.why(), remark(h.meaning(), h.detail)}
 		if group := groups[h.alike()]; len(t.Show) < len(finding.States()) && len(group) > collapseAbove {
 			if h != group[0] {
 				continue
 			}
 			e.title = grouped(int64(len(group))) + " hosts, " + h.addr.String() + " to " + group[len(group)-1].addr.String()
-			e.detail = ""
+			e.detail = h.meaning()
 		}
 		entries = append(entries, e)
 	}
@@ -310,11 +318,29 @@ func (t *textWriter) verdicts(hosts []*host) string {
 		line := t.line(columns, i, "")
 		if len(columns) > 2 && width(line) > pageWidth+1 { // only this row is too long
 			line = t.line(columns[:2], i, "")
-			e.detail = strings.Join(remarks(nil, i, e.reason, e.detail), ", ")
+			e.detail = e.reason + ": " + e.detail
 		}
 		b.WriteString(line + wrap(e.detail, "      ", pageWidth))
 	}
 	return b.String()
+}
+
+// remark joins a status's meaning with what else there is to say.
+func remark(meaning, detail string) string {
+	if detail == "" {
+		return meaning
+	}
+	return meaning + "; " + Escape(detail)
+}
+
+// meaning words the host's status.
+func (h *host) meaning() string {
+	for _, w := range finding.HostStatuses() {
+		if w.Name == string(h.status) {
+			return w.Meaning
+		}
+	}
+	return Escape(string(h.status))
 }
 
 // statusEntry is a line about a host without ports, or about many.

@@ -129,7 +129,7 @@ func TestText(t *testing.T) {
 	one := []finding.Record{port(apple, 80, finding.Open, finding.SYNACK), finding.New("summary").Set("elapsed_ms", 12.3).Set("sent", 1).Set("received", 1)}
 	long := netip.MustParseAddr("192.168.100.200")
 	wide := []finding.Record{port(apple, 9200, finding.Filtered, finding.AdminProhibited).Set("from", long).Set("tries", 2), port(apple, 6443, finding.OpenFiltered, finding.NoReply), port(apple, 443, finding.Filtered, finding.PortUnreachable)}
-	lossy := finding.New("summary").Set("elapsed_ms", 125000.0).Set("sent", 65535).Set("received", 60000).Set("kernel_drops", 1234).Set("limited_by", "the conntrack table: 60,000 of 65,536 entries are taken")
+	lossy := finding.New("summary").Set("elapsed_ms", 125000.0).Set("sent", 65535).Set("received", 60000).Set("kernel_drops", 1234).Set("limited_by", finding.LimitConntrack)
 	for _, c := range []struct {
 		name    string
 		change  func(*Options)

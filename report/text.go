@@ -190,10 +190,20 @@ func (t *textWriter) figures(r finding.Record, hosts int64, tally map[finding.St
 		warning := "warning: the kernel dropped " + plural(drops, "arrival") + " for want of room, so answers may be missing; try a lower --rate"
 		page += t.paint(yellow, strings.TrimSuffix(wrap(warning, "", pageWidth), "\n")) + "\n"
 	}
-	if limit := r.Text("limited_by"); limit != "" {
-		page += wrap("slower than asked for, limited by "+Escape(limit), "", pageWidth)
+	if limit := finding.Limit(r.Text("limited_by")); limit != "" && limit != finding.LimitRate {
+		page += wrap("held back by "+limitMeaning(limit), "", pageWidth)
 	}
-	return page
+	return page + wrap(Escape(r.Text("detail")), "", pageWidth)
+}
+
+// limitMeaning words what a run had to wait for.
+func limitMeaning(limit finding.Limit) string {
+	for _, w := range finding.Limits() {
+		if w.Name == string(limit) {
+			return w.Meaning
+		}
+	}
+	return Escape(string(limit))
 }
 
 // findings returns paragraphs for the hosts with ports and then one for those

@@ -160,3 +160,24 @@ func Checksums() []Word {
 		{"unverified", "nobody has looked"},
 	}
 }
+
+// Limit is what a run had to wait for.
+type Limit string
+
+// The limits.
+const (
+	LimitRate      Limit = "rate"
+	LimitInFlight  Limit = "in-flight"
+	LimitNeighbors Limit = "neighbors"
+	LimitConntrack Limit = "conntrack"
+)
+
+// Limits lists the limits, the tightest last.
+func Limits() []Word {
+	return []Word{
+		{string(LimitRate), "the rate that was asked for"},
+		{string(LimitInFlight), "the bound on probes that wait for an answer"},
+		{string(LimitNeighbors), "the room in the neighbour table"},
+		{string(LimitConntrack), "the room in the connection tracking table"},
+	}
+}
