@@ -7,10 +7,16 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 )
 
-// interruptible returns a context that SIGINT or SIGTERM ends. A second signal
-// finds the default behaviour again and ends the process at once.
+// oneInterrupt is how long signals count as one. timeout(1), for one, signals
+// the process and then its whole group.
+const oneInterrupt = 300 * time.Millisecond
+
+// interruptible returns a context that SIGINT or SIGTERM ends. A second signal,
+// a while later, finds the default behaviour again and ends the process at
+// once.
 //
 // From then on a pipe that nobody reads is an error like others, and a request
 // for the status does no harm where there is none to show. Both signals are
@@ -18,7 +24,7 @@ import (
 func interruptible(parent context.Context) (context.Context, func()) {
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE, syscall.SIGUSR1)
 	ctx, stop := signal.NotifyContext(parent, os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop)
+	context.AfterFunc(ctx, func() { time.AfterFunc(oneInterrupt, stop) })
 	return ctx, stop
 }
 

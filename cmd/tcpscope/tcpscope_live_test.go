@@ -365,3 +365,52 @@ func TestLiveNoReader(t *testing.T) {
 		t.Errorf("exit status %d, %d objects, stderr %q", status, n, stderr.String())
 	}
 }
+
+// A second interrupt ends the run at once, but not one that belongs to the
+// first: timeout(1) sends two.
+func TestLiveSecondInterrupt(t *testing.T) {
+	topology := netlab.Firewalled()
+	slow := netlab.Shape{Delay: 200 * time.Millisecond}
+	topology.Links[0].AtoB, topology.Links[0].BtoA = slow, slow
+	lab := netlab.Start(t, topology)
+	for _, test := range []struct {
+		name  string
+		wait  time.Duration
+		whole bool
+	}{{"at once", 0, true}, {"later", 2 * oneInterrupt, false}} {
+		file := filepath.Join(t.TempDir(), "json")
+		cmd := command("syn -p 80,201-300 --order given --timeout 1m 10.0.2.2 --packet-trace -o json=" + file)
+		trace, err := cmd.StderrPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := lab.Host("ant").Start(cmd); err != nil {
+			t.Fatal(err)
+		}
+		// After an answer that took so long, an interrupted run listens on for
+		// a second.
+		lines := bufio.NewScanner(trace)
+		for lines.Scan() && !strings.Contains(lines.Text(), "[S.]") {
+			continue
+		}
+		cmd.Process.Signal(os.Interrupt)
+		time.AfterFunc(test.wait, func() { cmd.Process.Signal(os.Interrupt) })
+		for lines.Scan() {
+			continue
+		}
+		status := ended(t, cmd.Wait())
+		_, err = os.Stat(file)
+		if whole := err == nil; whole != test.whole || whole && status != exitInterrupted || !whole && status != -1 {
+			t.Errorf("%s: exit status %d, %v", test.name, status, err)
+		}
+	}
+}
+
+func TestLiveUnknownName(t *testing.T) {
+	netlab.Live(t) // no name server is asked in here
+	status, stdout, stderr := call(t, "syn nonesuch.invalid:80", "")
+	const want = "tcpscope: error: cannot resolve \"nonesuch.invalid\": "
+	if status != exitUsage || stdout != "" || !strings.HasPrefix(stderr, want) || strings.Count(stderr, "\n") != 1 {
+		t.Errorf("%d %q %q", status, stdout, stderr)
+	}
+}
