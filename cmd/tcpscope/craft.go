@@ -220,13 +220,11 @@ func (p *program) runCraft(ctx context.Context, s settings, spec probe.CraftSpec
 	}
 	tally, err := probe.Craft(ctx, job.world, spec, s.rng(), job.report.Write)
 	if err == nil && tally.Received == 0 {
-		if tally.Detail != "" && !s.quiet {
-			fmt.Fprintf(job.stderr, "tcpscope: %s\n", tally.Detail)
-		}
 		err = verdict(exitNegative)
 	}
 	return job.end(ctx, err, finding.New("summary").
 		Set("sent", tally.Sent).
 		Set("received", tally.Received).
-		Set("kernel_drops", tally.Drops))
+		Set("kernel_drops", tally.Drops).
+		Set("detail", tally.Detail))
 }
