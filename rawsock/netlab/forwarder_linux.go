@@ -1,7 +1,6 @@
 package netlab
 
 import (
-	"bytes"
 	"errors"
 	"os"
 	"runtime"
@@ -18,8 +17,6 @@ const (
 	// burst bounds how many frames of one direction are taken in before those
 	// that are due go out.
 	burst = 64
-	// maxFrame is the largest frame that a veth without offloads carries.
-	maxFrame = 1 << 16
 )
 
 // side names the direction of a lane by the end where frames come in.
@@ -41,7 +38,6 @@ type forwarder struct {
 	taps          [2]*tap
 	wake          int // eventfd; readable when the forwarder shall stop
 	done          chan struct{}
-	buffer        [maxFrame]byte
 
 	mu      sync.Mutex // guards what follows
 	lanes   [2]*lane
@@ -141,11 +137,10 @@ func (f *forwarder) takeIn(s side) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for range burst {
-		n, at, err := f.taps[s].receive(f.buffer[:])
-		if err != nil {
+		octets, at, ok := f.taps[s].receive()
+		if !ok {
 			return
 		}
-		octets := bytes.Clone(f.buffer[:n])
 		f.admit(s, &frame{octets: octets, ip: f.encapsulation.locate(octets), in: at})
 	}
 }

@@ -8,8 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ethtoolValue is the kernel's struct ethtool_value.
-type ethtoolValue struct{ command, data uint32 }
+// ethtoolValue is the kernel's struct ethtool_value: a command and a zero,
+// which turns off what the command is about.
+type ethtoolValue struct{ command, _ uint32 }
 
 // ethtoolRequest is a struct ifreq that points to one (netdevice(7)).
 type ethtoolRequest struct {
