@@ -186,20 +186,21 @@ func TestLiveForger(t *testing.T) {
 	})
 }
 
-// TestLivePlaces: the same command finds open and closed wherever the target
-// is.
-func TestLivePlaces(t *testing.T) {
+// place is where a target can be, as seen from ant.
+type place struct {
+	name     string
+	topology netlab.Topology
+	target   string
+	open     uint16
+	ttl      int // of what arrives from there
+}
+
+func places() []place {
 	layer3 := netlab.Pair()
 	layer3.Links[0].Layer3 = true
 	self := netlab.Pair()
 	self.Hosts[0].Listen = []uint16{80}
-	tests := []struct {
-		name     string
-		topology netlab.Topology
-		target   string
-		open     uint16
-		ttl      int
-	}{
+	return []place{
 		{"neighbour", netlab.Pair(), "10.0.0.2", 80, 64},
 		{"layer 3", layer3, "10.0.0.2", 80, 64},
 		{"three routers", netlab.Upper(), "10.0.2.2", 9999, 61},
@@ -207,17 +208,31 @@ func TestLivePlaces(t *testing.T) {
 		{"loopback", self, "127.0.0.1", 80, 64},
 		{"own address", self, "10.0.0.1", 80, 64},
 	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			lab := netlab.Start(t, test.topology)
-			s := scanFrom(t, lab.Host("ant"), "syn", "-p", fmt.Sprintf("%d,7", test.open), test.target)
-			ports := s.ports()
-			for port, state := range map[uint16]string{test.open: "open", 7: "closed"} {
-				o := ports[port]
-				if o.State != state || o.From != test.target || o.TTL != test.ttl || o.RTT <= 0 || o.Tries != 1 {
-					t.Errorf("port %d: %+v", port, o)
-				}
-			}
+}
+
+// ports are the flag for one open and one closed port.
+func (p place) ports() string { return fmt.Sprintf("-p%d,7", p.open) }
+
+// check holds a scan of those ports against what must come out.
+func (p place) check(t *testing.T, s scanned) {
+	t.Helper()
+	found := s.ports()
+	for port, state := range map[uint16]string{p.open: "open", 7: "closed"} {
+		o := found[port]
+		if o.State != state || o.From != p.target || o.TTL != p.ttl || o.RTT <= 0 || o.Tries != 1 {
+			t.Errorf("port %d: %+v", port, o)
+		}
+	}
+}
+
+// TestLivePlaces: the same command finds open and closed wherever the target
+// is.
+func TestLivePlaces(t *testing.T) {
+	for _, place := range places() {
+		t.Run(place.name, func(t *testing.T) {
+			lab := netlab.Start(t, place.topology)
+			s := scanFrom(t, lab.Host("ant"), "syn", place.ports(), place.target)
+			place.check(t, s)
 			if s.status != 0 {
 				t.Errorf("exit status %d", s.status)
 			}
