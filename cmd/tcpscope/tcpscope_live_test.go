@@ -379,7 +379,7 @@ func TestLiveSecondInterrupt(t *testing.T) {
 		whole bool
 	}{{"at once", 0, true}, {"later", 2 * oneInterrupt, false}} {
 		file := filepath.Join(t.TempDir(), "json")
-		cmd := command("syn -p 80,201-300 --order given --timeout 1m 10.0.2.2 --packet-trace -o json=" + file)
+		cmd := command("syn -p 80,201-300 --order given --rate 50 --timeout 1m 10.0.2.2 --packet-trace -o json=" + file)
 		trace, err := cmd.StderrPipe()
 		if err != nil {
 			t.Fatal(err)
