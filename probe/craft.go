@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"os"
 	"time"
 
 	"github.com/tcpscope/tcpscope/probe/finding"
@@ -206,6 +207,9 @@ func (c *crafting) put(datagram []byte, explanation string) error {
 		return err
 	}
 	if err := departures[0].Err; err != nil {
+		if errors.Is(err, os.ErrPermission) {
+			return fmt.Errorf("%w: %w", errOwnFirewall, err)
+		}
 		return err
 	}
 	c.tally.Sent++

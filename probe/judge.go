@@ -44,13 +44,15 @@ func Judge(x Exchange) Finding {
 	return f
 }
 
+var errOwnFirewall = errors.New("a firewall on this host forbids sending it")
+
 // refusal words the kernel's refusal of a segment.
 func refusal(err error) string {
 	switch {
 	case errors.Is(err, ErrOwnPort):
 		return err.Error()
 	case errors.Is(err, os.ErrPermission):
-		return "a firewall on this host forbids sending it"
+		return errOwnFirewall.Error()
 	}
 	return err.Error()
 }

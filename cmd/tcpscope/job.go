@@ -28,6 +28,7 @@ type job struct {
 	progress *report.Progress
 	world    *world
 	capture  *capture.Recorder // nil without --pcap
+	open     bool              // the sockets are
 }
 
 // brief is what a command tells about its job.
@@ -49,7 +50,7 @@ func (s settings) rng() *rand.Rand { return rand.New(rand.NewPCG(uint64(s.seed),
 // sent yet.
 func (p *program) begin(s settings, b brief) (*job, error) {
 	j := &job{settings: s, start: time.Now()}
-	j.world = &world{device: s.device, source: s.source, opened: s.dropPrivileges}
+	j.world = &world{device: s.device, source: s.source, opened: j.opened}
 	if s.progress {
 		j.progress = report.NewProgress(p.stderr)
 	} else {
@@ -130,7 +131,9 @@ func (j *job) end(ctx context.Context, err error, summary finding.Record) error 
 	if errors.Is(err, report.ErrNoReader) {
 		err = verdict(exitFailed) // to whom should we complain?
 	}
-	err = explained(err)
+	if !j.open {
+		err = explained(err)
+	}
 	status := exitStatus(err)
 	var failures []error
 	if status == exitFailed && !errors.As(err, new(verdict)) {
@@ -160,6 +163,13 @@ func outputProblem(err error) error {
 		return usageError{error: problem, hint: problem.Hint}
 	}
 	return err
+}
+
+// opened is called when the sockets are open. From then on, a refusal of the
+// kernel's is not for want of privilege.
+func (j *job) opened() error {
+	j.open = true
+	return j.settings.dropPrivileges()
 }
 
 // dropPrivileges gives up every capability, now that the sockets are open.
