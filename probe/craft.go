@@ -1,7 +1,6 @@
 package probe
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -45,7 +44,7 @@ func Craft(ctx context.Context, w link.World, spec CraftSpec, rng *rand.Rand, em
 	if err != nil {
 		return CraftTally{}, err
 	}
-	local, release, err := spec.claim(w, cmp.Or(spec.Source, path.Source))
+	local, release, err := spec.claim(w, path.Source)
 	if err != nil {
 		return CraftTally{}, err
 	}

@@ -12,9 +12,6 @@ import (
 // Timeout must be set.
 type CraftSpec struct {
 	Target netip.AddrPort
-	// Source is the address to send from; the zero Addr leaves it to the
-	// kernel's routing.
-	Source netip.Addr
 	// SourcePort is the port to send from; zero leaves it to the kernel.
 	SourcePort uint16
 

@@ -23,6 +23,7 @@ func (r *run) take(h *heard) {
 		r.count.strays.Add(1)
 		return
 	}
+	r.count.received.Add(1)
 	// Every copy of a SYN-ACK is answered: the first reset may be lost.
 	if h.reply.is(wire.SYN | wire.ACK) {
 		r.out.reset(h)
@@ -78,7 +79,6 @@ func (r *run) end(f *flight, reply *Reply, answered *try) {
 		}
 	}
 	if reply != nil {
-		r.count.received.Add(1)
 		if len(f.tries) > 0 {
 			r.answered(f, reply)
 		}

@@ -7,7 +7,6 @@ import (
 	"iter"
 	"net"
 	"net/netip"
-	"slices"
 	"time"
 
 	"github.com/tcpscope/tcpscope/rawsock/wire"
@@ -140,7 +139,7 @@ func (r *run) finished() bool {
 	if r.draining != 0 {
 		return len(r.flights) == 0 || r.now() >= r.draining
 	}
-	return !r.more && len(r.flights) == 0 && r.out.empty()
+	return !r.more && len(r.flights) == 0
 }
 
 // drain stops sending, and leaves the answers under way time to come in.
@@ -279,21 +278,10 @@ func (r *run) host(p Probe) *host {
 	}
 	h = &host{left: p.HostPorts}
 	r.hosts[addrNumber(p.Addr)] = h
-	if h.path, h.err = r.path(p.Addr); h.err != nil {
+	if h.path, h.err = r.world.Path(p.Addr); h.err != nil {
 		return h
 	}
-	port := r.ports[h.path.Source]
-	if port == nil {
-		// One host spoke for its /24 when the ports were reserved, and this
-		// one is reached from another address. Any of ours will do.
-		sources := make([]netip.Addr, 0, len(r.ports))
-		for source := range r.ports {
-			sources = append(sources, source)
-		}
-		h.path.Source = slices.MinFunc(sources, netip.Addr.Compare)
-		port = r.ports[h.path.Source]
-	}
-	h.local = port.Local()
+	h.local = r.local(h.path.Source)
 	h.syn, h.err = r.out.template(r.plan, h.path)
 	return h
 }
@@ -356,8 +344,19 @@ func (r *run) left(f *flight, d wire.Departure) {
 	if first {
 		f.tracked = r.tracked.add()
 	}
-	f.deadline = r.now() + backoff(f.host.rto.wait(), len(f.tries)-1, r.plan.Spec.Timeout)
+	f.deadline = r.now() + r.wait(f)
 	heap.Push(&r.waiting, f)
+}
+
+// wait is how long an answer to the flight's latest try is waited for. Of a
+// host that nothing is known of, the last one may take all of the time there
+// is.
+func (r *run) wait(f *flight) time.Duration {
+	limit := r.plan.Spec.Timeout
+	if f.host.rto.smoothed == 0 && len(f.tries) == r.plan.Spec.Tries {
+		return limit
+	}
+	return backoff(f.host.rto.wait(), len(f.tries)-1, limit)
 }
 
 // flush hands the finished exchanges over; false says that nobody wants more.

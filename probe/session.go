@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -22,10 +24,7 @@ type Session struct {
 	link  link.Link
 	// ports are the quiet ports, one for each source address.
 	ports map[netip.Addr]link.Port
-	// source is what the user wants to send from; the zero Addr leaves it to
-	// routing.
-	source netip.Addr
-	table  conntrack
+	table conntrack
 
 	hearing sync.WaitGroup
 	stop    context.CancelFunc
@@ -55,20 +54,19 @@ type Progress struct {
 	Drops uint64
 }
 
-// everyHost is how many hosts are asked for their route one by one. Beyond,
-// one host speaks for its /24.
-const everyHost = 1 << 16
+// everyHost is how many hosts are asked for their route one by one before
+// anything is sent. Beyond, one host speaks for its /24.
+const everyHost = 1 << 12
 
 // Open reserves a quiet port on every source address that the plan's hosts
 // are reached from, then opens the link. Where no host can be reached the
 // error is the route's.
 func Open(w link.World, plan Plan) (_ *Session, err error) {
 	s := &Session{
-		world:  w,
-		ports:  make(map[netip.Addr]link.Port),
-		source: plan.Spec.Source,
-		heard:  make(chan []heard),
-		spent:  make(chan []heard, 2),
+		world: w,
+		ports: make(map[netip.Addr]link.Port),
+		heard: make(chan []heard),
+		spent: make(chan []heard, 2),
 	}
 	defer func() {
 		if err != nil {
@@ -107,7 +105,7 @@ func (s *Session) reserve(plan Plan) error {
 	}
 	for i := uint64(0); i < hosts; i += step {
 		addr, _ := plan.Scope.Host(i)
-		path, err := s.path(addr)
+		path, err := s.world.Path(addr)
 		if err != nil {
 			unreachable = err
 			continue
@@ -127,19 +125,21 @@ func (s *Session) reserve(plan Plan) error {
 	return nil
 }
 
-// path asks for the way to addr, from the user's source if there is one.
-func (s *Session) path(addr netip.Addr) (link.Path, error) {
-	path, err := s.world.Path(addr)
-	if err == nil && s.source.IsValid() {
-		path.Source = s.source
+// local is the quiet port on a source address. Where one host spoke for its
+// /24 when the ports were reserved, and another is reached from another
+// address, any of ours will do.
+func (s *Session) local(source netip.Addr) netip.AddrPort {
+	port := s.ports[source]
+	if port == nil {
+		port = s.ports[slices.MinFunc(slices.Collect(maps.Keys(s.ports)), netip.Addr.Compare)]
 	}
-	return path, err
+	return port.Local()
 }
 
 // unresolved reports whether addr is a neighbour of ours that has not
 // answered ARP.
 func (s *Session) unresolved(addr netip.Addr) (bool, error) {
-	path, err := s.path(addr)
+	path, err := s.world.Path(addr)
 	if err != nil || path.Local || !path.Neighbors {
 		return false, nil
 	}

@@ -17,9 +17,6 @@ type Spec struct {
 	// Ports are probed on every target, besides the target's own. If both are
 	// empty, CommonPorts.
 	Ports Ports
-	// Source is the address to send from; the zero Addr leaves it to the
-	// kernel's routing.
-	Source netip.Addr
 	// SourcePort is the port to send from; zero leaves it to the kernel.
 	SourcePort uint16
 	// Like is the system whose SYN ours looks like. The zero value is Linux.

@@ -81,7 +81,7 @@ const maxData = math.MaxUint16 - 20 - 20
 
 // craftSpec reads the flags and the target.
 func (p *program) craftSpec(c *cli.Context, s settings) (spec probe.CraftSpec, err error) {
-	spec = probe.CraftSpec{Source: s.source, SourcePort: s.sourcePort, BadSum: c.Bool("badsum"), DF: !c.Bool("no-df")}
+	spec = probe.CraftSpec{SourcePort: s.sourcePort, BadSum: c.Bool("badsum"), DF: !c.Bool("no-df")}
 	if spec.Flags, err = wire.ParseFlags(c.String("flags")); err != nil {
 		return spec, usageError{error: fmt.Errorf("--flags: %w", err)}
 	}

@@ -21,7 +21,7 @@ const manyAddresses = 4096
 // spec reads the flags of a port probe. It reads files and resolves names, and
 // opens no other socket.
 func (p *program) spec(c *cli.Context, s settings, method probe.Method) (probe.Spec, error) {
-	spec := probe.Spec{Method: method, Source: s.source, SourcePort: s.sourcePort}
+	spec := probe.Spec{Method: method, SourcePort: s.sourcePort}
 	if err := pace(c, &spec); err != nil {
 		return spec, err
 	}
