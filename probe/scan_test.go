@@ -516,3 +516,76 @@ func TestExpectation(t *testing.T) {
 		}
 	})
 }
+
+// TestOnlyTry: an answer that takes as long as the user is willing to wait is
+// heard, though nothing was known of the host.
+func TestOnlyTry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newFakeWorld()
+		w.answer = func(h wire.Header, g wire.Segment) []fakeReply { return after(4900*ms, rst(h, g)) }
+		s := spec(t, "80")
+		s.Tries, s.Timeout = 1, 5*time.Second
+		r := scanWorld(t, t.Context(), w, s)
+		if got := r.ports["10.0.0.2:80"]; got != "closed rst 10.0.0.2" {
+			t.Errorf("got %q", got)
+		}
+	})
+}
+
+// TestOwnPort: a run that covers its own source port does not probe it.
+func TestOwnPort(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newFakeWorld()
+		w.path.Local, w.path.Source = true, apple
+		w.answer = func(h wire.Header, g wire.Segment) []fakeReply { return after(ms, rst(h, g)) }
+		s := spec(t, "80,4000")
+		s.SourcePort = 4000
+		r := scanWorld(t, t.Context(), w, s)
+		if got := r.ports["10.0.0.2:4000"]; got != "not-sent local-refusal" || len(w.segments(wire.SYN)) != 1 {
+			t.Errorf("got %q and %d SYNs", got, len(w.segments(wire.SYN)))
+		}
+	})
+}
+
+// TestInterruptedTries: of a port that was not tried as often as it should
+// be, nothing is said; nor is its host called silent for it.
+func TestInterruptedTries(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 1500*ms)
+		defer cancel()
+		r := scanWorld(t, ctx, newFakeWorld(), spec(t, "80"))
+		if !errors.Is(r.err, context.DeadlineExceeded) || len(r.ports) != 0 || len(r.hosts) != 0 {
+			t.Errorf("%v, ports %v, hosts %v", r.err, r.ports, r.hosts)
+		}
+	})
+}
+
+// TestNoRoute: where no host can be reached the error is the route's.
+func TestNoRoute(t *testing.T) {
+	w := newFakeWorld()
+	w.unreachable = map[netip.Addr]error{apple: syscall.ENETUNREACH}
+	plan, err := spec(t, "80").Plan(rand.New(rand.NewPCG(1, 2)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(w, plan); !errors.Is(err, syscall.ENETUNREACH) {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestSpecRefuses(t *testing.T) {
+	for want, change := range map[string]func(*Spec){
+		"0 tries: from 1 to 100 are possible":                    func(s *Spec) { s.Tries = 0 },
+		"101 tries: from 1 to 100 are possible":                  func(s *Spec) { s.Tries = 101 },
+		"a timeout of 0s: from 1ms to 5m0s are possible":         func(s *Spec) { s.Timeout = 0 },
+		"a timeout of 1h0m0s: from 1ms to 5m0s are possible":     func(s *Spec) { s.Timeout = time.Hour },
+		"a rate of -1: it must be above zero":                    func(s *Spec) { s.Rate = -1 },
+		"there is no target: give a host, an address or a range": func(s *Spec) { s.Targets = nil },
+	} {
+		s := spec(t, "80")
+		change(&s)
+		if _, err := s.Plan(rand.New(rand.NewPCG(1, 2))); err == nil || err.Error() != want {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+}
