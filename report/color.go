@@ -1,26 +1,6 @@
 package report
 
-import (
-	"fmt"
-
-	"github.com/tcpscope/tcpscope/probe/finding"
-)
-
-// UseColor decides whether text is coloured. mode is the --color flag's: auto,
-// always or never; noColor is the environment variable NO_COLOR, which wins
-// over auto when it is not empty (no-color.org); terminal says whether the
-// output is one that has colours.
-func UseColor(mode, noColor string, terminal bool) (bool, error) {
-	switch mode {
-	case "", "auto":
-		return terminal && noColor == "", nil
-	case "always":
-		return true, nil
-	case "never":
-		return false, nil
-	}
-	return false, fmt.Errorf("--color %q: need auto, always or never", mode)
-}
+import "github.com/tcpscope/tcpscope/probe/finding"
 
 // style is a terminal's "select graphic rendition" parameter; "" is none.
 type style string
@@ -36,7 +16,7 @@ const (
 	cyan    style = "36"
 )
 
-// stateStyles has the states that stand out.
+// stateStyle is plain but for the states that stand out.
 func stateStyle(state finding.State) style {
 	switch state {
 	case finding.Open:

@@ -27,23 +27,39 @@ func openAppend(name string) (f *os.File, empty bool, err error) {
 	return f, info.Size() == 0, nil
 }
 
+// SameFile reports whether two names stand for one regular file. What is none,
+// such as a device, may be written by as many as like.
+func SameFile(a, b string) bool {
+	infoA, errA := os.Stat(a)
+	infoB, errB := os.Stat(b)
+	if errA == nil && errB == nil {
+		return infoA.Mode().IsRegular() && os.SameFile(infoA, infoB)
+	}
+	absA, errA := filepath.Abs(a)
+	absB, errB := filepath.Abs(b)
+	return errA == nil && errB == nil && absA == absB
+}
+
 // wholeFile is a file that appears under its name when it is closed, or not
 // at all.
 type wholeFile struct {
 	*os.File
 	name   string
+	temp   string // the name until then; "" if it has none
 	failed bool
 }
 
-// createWhole opens a file beside name that takes its place when it is
-// closed. What is no regular file, such as a device or a pipe, is written to
-// directly; of a symbolic link the target is replaced.
+// createWhole opens a file that takes the place of name when it is closed, and
+// has the permissions of what it replaces. What is no regular file, such as a
+// device or a pipe, is written to directly; of a symbolic link the target is
+// replaced.
 func createWhole(name string) (io.WriteCloser, error) {
 	if real, err := filepath.EvalSymlinks(name); err == nil {
 		name = real
 	}
-	switch info, err := os.Stat(name); {
-	case err == nil && !info.Mode().IsRegular():
+	old, err := os.Stat(name)
+	switch {
+	case err == nil && !old.Mode().IsRegular():
 		return os.OpenFile(name, os.O_WRONLY, 0)
 	case err == nil:
 		// Renaming would get around a file's permissions.
@@ -55,23 +71,42 @@ func createWhole(name string) (io.WriteCloser, error) {
 			return nil, err
 		}
 	}
-	dir, base := filepath.Split(name)
-	for {
-		// Not os.CreateTemp, whose files are 0600 whatever the umask.
-		temp := filepath.Join(dir, "."+base+"."+strconv.FormatUint(rand.Uint64(), 36))
-		f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
-		if errors.Is(err, fs.ErrExist) {
-			continue
-		}
-		var perr *fs.PathError
-		if errors.As(err, &perr) {
-			perr.Path = name // the user has never heard of the other
-		}
-		if err != nil {
-			return nil, err
-		}
-		return &wholeFile{File: f, name: name}, nil
+	f := &wholeFile{name: name}
+	if f.File, err = openNameless(filepath.Dir(name)); err != nil {
+		f.File, f.temp, err = openBeside(name)
 	}
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		path.Path = name // the user has never heard of the other
+	}
+	if err != nil {
+		return nil, err
+	}
+	if old != nil {
+		if err := imitate(f.File, old); err != nil {
+			f.failed = true
+			return nil, errors.Join(err, f.Close())
+		}
+	}
+	return f, nil
+}
+
+// openBeside creates a hidden file in the directory of name.
+func openBeside(name string) (f *os.File, temp string, err error) {
+	for {
+		temp = nameBeside(name)
+		// Not os.CreateTemp, whose files are 0600 whatever the umask.
+		f, err = os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+		if !errors.Is(err, fs.ErrExist) {
+			return f, temp, err
+		}
+	}
+}
+
+// nameBeside returns the name of a hidden file in the directory of name.
+func nameBeside(name string) string {
+	dir, base := filepath.Split(name)
+	return filepath.Join(dir, "."+base+"."+strconv.FormatUint(rand.Uint64(), 36))
 }
 
 func (f *wholeFile) Write(b []byte) (int, error) {
@@ -82,13 +117,23 @@ func (f *wholeFile) Write(b []byte) (int, error) {
 
 // Close puts the file in its place; if writing has failed it removes it.
 func (f *wholeFile) Close() error {
-	temp := f.File.Name()
-	err := f.File.Close()
+	var err error
+	if f.temp == "" && !f.failed {
+		// A link cannot replace a file, a rename can.
+		temp := nameBeside(f.name)
+		if err = linkNameless(f.File, temp); err == nil {
+			f.temp = temp
+		}
+	}
+	err = errors.Join(err, f.File.Close())
+	if f.temp == "" {
+		return err
+	}
 	if err == nil && !f.failed {
-		err = os.Rename(temp, f.name)
+		err = os.Rename(f.temp, f.name)
 	}
 	if err != nil || f.failed {
-		return errors.Join(err, os.Remove(temp))
+		return errors.Join(err, os.Remove(f.temp))
 	}
 	return nil
 }

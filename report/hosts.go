@@ -147,18 +147,18 @@ func (t *textWriter) page(h *host) string {
 
 	var b strings.Builder
 	b.WriteString(t.paint(bold, h.title()) + "\n")
-	b.WriteString(wrap(Escape(h.detail), "  ", pageWidth))
+	b.WriteString(Wrap(Escape(h.detail), "  ", pageWidth))
 	if len(rows) > 0 {
 		b.WriteString(t.table(h, rows))
 	}
 	for _, c := range counted {
-		b.WriteString("  " + t.paint(stateStyle(c.state), grouped(c.count)+" "+Escape(string(c.state))) + " (" + c.why(h.addr) + ")\n")
+		b.WriteString("  " + t.paint(stateStyle(c.state), Grouped(c.count)+" "+Escape(string(c.state))) + " (" + c.why(h.addr) + ")\n")
 	}
 	if h.status != "" && h.status != finding.Answers {
-		b.WriteString(wrap(plural(h.mute, "other port")+": "+h.meaning(), "  ", pageWidth))
+		b.WriteString(Wrap(plural(h.mute, "other port")+": "+h.meaning(), "  ", pageWidth))
 	}
 	if len(h.hidden) > 0 {
-		b.WriteString(wrap("not shown: "+t.counts(h.hidden), "  ", pageWidth))
+		b.WriteString(Wrap("not shown: "+t.counts(h.hidden), "  ", pageWidth))
 	}
 	return b.String()
 }
@@ -192,7 +192,7 @@ func (t *textWriter) counts(tally map[finding.State]int64) string {
 	var list []string
 	for _, w := range finding.States() {
 		if n := tally[finding.State(w.Name)]; n > 0 {
-			list = append(list, t.paint(stateStyle(finding.State(w.Name)), grouped(n)+hardSpace+w.Name))
+			list = append(list, t.paint(stateStyle(finding.State(w.Name)), Grouped(n)+hardSpace+w.Name))
 		}
 	}
 	return strings.Join(list, ", ")
@@ -206,7 +206,7 @@ func (t *textWriter) table(h *host, rows []row) string {
 	b.WriteString(t.line(kept, -1, indent))
 	for i := range rows {
 		b.WriteString(t.line(kept, i, indent))
-		b.WriteString(wrap(strings.Join(remarks(spilled, i, t.header(&rows[i]), Escape(rows[i].remarks)), ", "), "      ", pageWidth))
+		b.WriteString(Wrap(strings.Join(remarks(spilled, i, t.header(&rows[i]), Escape(rows[i].remarks)), ", "), "      ", pageWidth))
 	}
 	return b.String()
 }
@@ -303,7 +303,7 @@ func (t *textWriter) verdicts(hosts []*host) string {
 			if h != group[0] {
 				continue
 			}
-			e.title = grouped(int64(len(group))) + " hosts, " + h.addr.String() + " to " + group[len(group)-1].addr.String()
+			e.title = Grouped(int64(len(group))) + " hosts, " + h.addr.String() + " to " + group[len(group)-1].addr.String()
 			e.detail = h.meaning()
 		}
 		entries = append(entries, e)
@@ -320,7 +320,7 @@ func (t *textWriter) verdicts(hosts []*host) string {
 			line = t.line(columns[:2], i, "")
 			e.detail = e.reason + ": " + e.detail
 		}
-		b.WriteString(line + wrap(e.detail, "      ", pageWidth))
+		b.WriteString(line + Wrap(e.detail, "      ", pageWidth))
 	}
 	return b.String()
 }

@@ -103,17 +103,14 @@ func meant(s, name string) string {
 // there.
 func arrange(outputs []Output) ([]Output, error) {
 	var stdout []string
-	files := map[string]bool{}
-	for _, o := range outputs {
+	for i, o := range outputs {
 		if o.File == "" {
 			stdout = append(stdout, o.String())
 			continue
 		}
-		path := filepath.Clean(o.File)
-		if files[path] {
+		if slices.ContainsFunc(outputs[:i], func(before Output) bool { return before.File != "" && SameFile(before.File, o.File) }) {
 			return nil, &OutputError{Problem: fmt.Sprintf("-o %q: another output goes to the same file", o)}
 		}
-		files[path] = true
 	}
 	switch len(stdout) {
 	case 0:

@@ -2,6 +2,7 @@ package report
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -171,6 +172,14 @@ func TestErrorsGoIntoTextFiles(t *testing.T) {
 	}
 }
 
+// What failed before anything was sent has no figures.
+func TestNothingSent(t *testing.T) {
+	failed := finding.New("summary").Set("hosts", 0).Set("sent", 0).Set("received", 0).Set("elapsed_ms", 0.1)
+	if got := render(t, FormatText, nil, runRecord(), failed); got != "" {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestWholeFileKeepsWhatItReplaces(t *testing.T) {
 	dir := t.TempDir()
 	real, link := filepath.Join(dir, "real.json"), filepath.Join(dir, "link.json")
@@ -193,8 +202,70 @@ func TestWholeFileKeepsWhatItReplaces(t *testing.T) {
 	if info, err := os.Lstat(link); err != nil || info.Mode()&fs.ModeSymlink == 0 || contents(t, real) != "new" {
 		t.Errorf("after Close: %q, link %v, %v", contents(t, real), info.Mode(), err)
 	}
+	if info, err := os.Stat(real); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("its permissions became %v, %v", info.Mode(), err)
+	}
 	if err := writeDirectly(os.DevNull); err != nil {
 		t.Errorf("a device: %v", err)
+	}
+}
+
+// Until it is whole a file is not there, under any name; where the file system
+// can do only with one, the file takes it away when it fails.
+func TestWholeFileLeavesNothingBehind(t *testing.T) {
+	dir := t.TempDir()
+	name := filepath.Join(dir, "x.json")
+	hidden := func() io.WriteCloser {
+		f, temp, err := openBeside(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &wholeFile{File: f, name: name, temp: temp}
+	}
+	ordinary := func() io.WriteCloser {
+		f, err := createWhole(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	for _, create := range []func() io.WriteCloser{ordinary, hidden} {
+		abandon([]io.WriteCloser{create()})
+		if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+			t.Errorf("left behind: %v, %v", left, err)
+		}
+	}
+	f := hidden()
+	if _, err := f.Write([]byte("new")); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil || contents(t, name) != "new" {
+		t.Errorf("%q, %v", contents(t, name), err)
+	}
+}
+
+func TestSameFile(t *testing.T) {
+	dir := t.TempDir()
+	path := func(name string) string { return filepath.Join(dir, name) }
+	err := errors.Join(os.WriteFile(path("a"), nil, 0o600), os.WriteFile(path("b"), nil, 0o600),
+		os.Symlink("a", path("soft")), os.Link(path("a"), path("hard")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		a, b string
+		want bool
+	}{
+		{path("a"), path("b"), false},
+		{path("a"), path("soft"), true},
+		{path("a"), path("hard"), true},
+		{path("a"), path("new"), false},
+		{path("new"), path("./new"), true},
+		{os.DevNull, os.DevNull, false},
+	} {
+		if got := SameFile(c.a, c.b); got != c.want {
+			t.Errorf("SameFile(%s, %s) = %v", c.a, c.b, got)
+		}
 	}
 }
 

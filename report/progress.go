@@ -19,14 +19,17 @@ const clearLine = "\r\x1b[2K"
 type Progress struct {
 	mu                sync.Mutex
 	w                 io.Writer // nil for no bar
+	columns           int
 	drawn             bool
 	began, at         time.Time
 	done, total, open int64
 }
 
 // NewProgress returns a Progress that draws its bar on w, which must be a
-// terminal; with a nil w there is no bar, but Line works.
-func NewProgress(w io.Writer) *Progress { return &Progress{w: w, began: time.Now()} }
+// terminal of that many columns; with a nil w there is no bar, but Line works.
+func NewProgress(w io.Writer, columns int) *Progress {
+	return &Progress{w: w, columns: columns, began: time.Now()}
+}
 
 // Update says how many of the total ports are done, and how many of those are
 // open. It may be called as often as one likes.
@@ -49,13 +52,13 @@ func (p *Progress) Line() string {
 }
 
 func (p *Progress) line() string {
-	text := fmt.Sprintf("%s of %s, %s open", grouped(p.done), plural(p.total, "port"), grouped(p.open))
+	text := fmt.Sprintf("%s of %s, %s open", Grouped(p.done), plural(p.total, "port"), Grouped(p.open))
 	elapsed := time.Since(p.began)
 	if p.done == 0 || elapsed <= 0 {
 		return text
 	}
 	rate := float64(p.done) / elapsed.Seconds()
-	text += fmt.Sprintf(", %s/s", grouped(int64(rate+0.5)))
+	text += fmt.Sprintf(", %s/s", Grouped(int64(rate+0.5)))
 	if p.done < p.total {
 		left := time.Duration(float64(p.total-p.done) / rate * float64(time.Second))
 		text += ", " + span(left) + " left"
@@ -72,8 +75,8 @@ func (p *Progress) draw() {
 	}
 	bar := strings.Repeat("=", filled) + strings.Repeat(" ", cells-filled)
 	line := fmt.Sprintf("[%s] %3d%% %s", bar, percent, p.line())
-	if len(line) >= pageWidth {
-		line = line[:pageWidth-1] // a wrapped bar could not be cleared
+	if len(line) >= p.columns {
+		line = line[:max(p.columns-1, 0)] // a wrapped bar could not be cleared
 	}
 	p.write(clearLine + line)
 	p.drawn = true

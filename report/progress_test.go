@@ -11,7 +11,7 @@ import (
 func TestProgress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var terminal strings.Builder
-		p := NewProgress(&terminal)
+		p := NewProgress(&terminal, 80)
 		if got := p.Line(); got != "0 of 0 ports, 0 open" {
 			t.Error(got)
 		}
@@ -37,7 +37,7 @@ func TestProgress(t *testing.T) {
 }
 
 func TestProgressWithoutTerminal(t *testing.T) {
-	p := NewProgress(nil)
+	p := NewProgress(nil, 0)
 	p.Update(1, 2, 1)
 	var out strings.Builder
 	fmt.Fprint(p.Writer(&out), "x")
@@ -45,5 +45,17 @@ func TestProgressWithoutTerminal(t *testing.T) {
 	if out.String() != "x" || !strings.HasPrefix(p.Line(), "1 of 2 ports, 1 open") {
 		t.Errorf("%q, %q", out.String(), p.Line())
 	}
-	NewProgress(failing{fmt.Errorf("gone")}).Update(1, 2, 1)
+	NewProgress(failing{fmt.Errorf("gone")}, 80).Update(1, 2, 1)
+}
+
+// A bar that wrapped could not be taken away.
+func TestProgressKeepsToOneLine(t *testing.T) {
+	for _, columns := range []int{0, 1, 20, 40} {
+		var terminal strings.Builder
+		NewProgress(&terminal, columns).Update(1, 2, 1)
+		bar, drawn := strings.CutPrefix(terminal.String(), clearLine)
+		if !drawn || len(bar) > max(columns-1, 0) {
+			t.Errorf("%d columns: %q", columns, terminal.String())
+		}
+	}
 }

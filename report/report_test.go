@@ -230,28 +230,10 @@ func TestWriteRefusesWhatTheTableDoesNotKnow(t *testing.T) {
 	}
 }
 
-func TestUseColor(t *testing.T) {
-	for _, c := range []struct {
-		mode, noColor  string
-		terminal, want bool
-	}{
-		{"", "", true, true}, {"auto", "", true, true}, {"auto", "", false, false}, {"auto", "1", true, false},
-		{"always", "1", false, true}, {"never", "", true, false},
-	} {
-		got, err := UseColor(c.mode, c.noColor, c.terminal)
-		if err != nil || got != c.want {
-			t.Errorf("UseColor(%q, %q, %v) = %v, %v", c.mode, c.noColor, c.terminal, got, err)
-		}
-	}
-	if _, err := UseColor("blue", "", true); err == nil || err.Error() != `--color "blue": need auto, always or never` {
-		t.Errorf("%v", err)
-	}
-}
-
 func TestWords(t *testing.T) {
 	for n, want := range map[int64]string{0: "0", 999: "999", 1000: "1,000", 65535: "65,535", 1234567: "1,234,567", -123: "-123", -1234: "-1,234"} {
-		if got := grouped(n); got != want {
-			t.Errorf("grouped(%d) = %s", n, got)
+		if got := Grouped(n); got != want {
+			t.Errorf("Grouped(%d) = %s", n, got)
 		}
 	}
 	for d, want := range map[time.Duration]string{12 * time.Millisecond: "12 ms", 1500 * time.Millisecond: "1.5 s", 125 * time.Second: "2 min 5 s", 3*time.Hour + 90*time.Second: "3 h 1 min"} {

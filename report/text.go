@@ -102,7 +102,7 @@ func (t *textWriter) run(r finding.Record) error {
 	if seed, ok := r.Int("seed"); ok {
 		line += fmt.Sprintf(", seed %d", seed)
 	}
-	return t.print(wrap(Escape(line), "", pageWidth))
+	return t.print(Wrap(Escape(line), "", pageWidth))
 }
 
 func (t *textWriter) location() *time.Location {
@@ -124,7 +124,7 @@ func (t *textWriter) segment(r finding.Record) error {
 		line = t.paint(dim, line)
 	}
 	t.lines = true
-	_, err := io.WriteString(t.file, line+"\n"+wrap(Escape(r.Text("explanation")), "    ", pageWidth))
+	_, err := io.WriteString(t.file, line+"\n"+Wrap(Escape(r.Text("explanation")), "    ", pageWidth))
 	return err
 }
 
@@ -134,10 +134,11 @@ func (t *textWriter) error(r finding.Record) error {
 	if _, stdout := t.file.(unclosed); stdout {
 		return nil
 	}
-	return t.print(append(t.findings(), wrap("error: "+Escape(r.Text("message")), "", pageWidth))...)
+	return t.print(append(t.findings(), Wrap("error: "+Escape(r.Text("message")), "", pageWidth))...)
 }
 
-// summary shows what has been gathered, and then the run in figures.
+// summary shows what has been gathered, and then the run in figures. A run
+// that has sent and found nothing has an error to show instead.
 func (t *textWriter) summary(r finding.Record) error {
 	hosts, tally := int64(len(t.hosts)), t.tally
 	page := t.findings()
@@ -150,7 +151,7 @@ func (t *textWriter) summary(r finding.Record) error {
 			tally[finding.State(c.Name)] = c.N
 		}
 	}
-	if !t.Quiet {
+	if sent, _ := r.Int("sent"); !t.Quiet && (sent > 0 || hosts > 0) {
 		page = append(page, t.figures(r, hosts, tally))
 	}
 	return t.print(page...)
@@ -177,7 +178,7 @@ func (t *textWriter) figures(r finding.Record, hosts int64, tally map[finding.St
 		traffic = append(traffic, plural(sent, "segment")+" sent")
 	}
 	if received, ok := r.Int("received"); ok {
-		traffic = append(traffic, grouped(received)+" received")
+		traffic = append(traffic, Grouped(received)+" received")
 	}
 	if strays, _ := r.Int("strays"); strays > 0 {
 		traffic = append(traffic, plural(strays, "stray")+" ignored")
@@ -185,15 +186,15 @@ func (t *textWriter) figures(r finding.Record, hosts int64, tally map[finding.St
 	if ms, ok := r.Number("elapsed_ms"); ok {
 		traffic = append(traffic, "in "+span(time.Duration(ms*float64(time.Millisecond))))
 	}
-	page := wrap(head, "", pageWidth) + wrap(strings.Join(traffic, ", "), "", pageWidth)
+	page := Wrap(head, "", pageWidth) + Wrap(strings.Join(traffic, ", "), "", pageWidth)
 	if drops, _ := r.Int("kernel_drops"); drops > 0 {
 		warning := "warning: the kernel dropped " + plural(drops, "arrival") + " for want of room, so answers may be missing; try a lower --rate"
-		page += t.paint(yellow, strings.TrimSuffix(wrap(warning, "", pageWidth), "\n")) + "\n"
+		page += t.paint(yellow, strings.TrimSuffix(Wrap(warning, "", pageWidth), "\n")) + "\n"
 	}
 	if limit := finding.Limit(r.Text("limited_by")); limit != "" && limit != finding.LimitRate {
-		page += wrap("held back by "+limitMeaning(limit), "", pageWidth)
+		page += Wrap("held back by "+limitMeaning(limit), "", pageWidth)
 	}
-	return page + wrap(Escape(r.Text("detail")), "", pageWidth)
+	return page + Wrap(Escape(r.Text("detail")), "", pageWidth)
 }
 
 // limitMeaning words what a run had to wait for.

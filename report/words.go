@@ -8,8 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// grouped writes n with a comma between thousands.
-func grouped(n int64) string {
+// Grouped writes n with a comma between thousands.
+func Grouped(n int64) string {
 	digits := strconv.FormatInt(n, 10)
 	for i := len(digits) - 3; i > 0 && digits[i-1] != '-'; i -= 3 {
 		digits = digits[:i] + "," + digits[i:]
@@ -22,7 +22,7 @@ func plural(n int64, thing string) string {
 	if n == 1 {
 		return "1 " + thing
 	}
-	return grouped(n) + " " + thing + "s"
+	return Grouped(n) + " " + thing + "s"
 }
 
 // span writes a duration with as much precision as one cares for.
@@ -55,12 +55,12 @@ func width(s string) int {
 	}
 }
 
-// hardSpace stands where wrap must not break; it comes out as a space.
+// hardSpace stands where Wrap must not break; it comes out as a space.
 const hardSpace = "\u00a0"
 
-// wrap breaks text at spaces into lines of at most columns, each behind
-// indent. A word that is longer stands alone.
-func wrap(text, indent string, columns int) string {
+// Wrap breaks text at spaces into lines of at most columns, each behind
+// indent and with a line feed. A word that is longer stands alone.
+func Wrap(text, indent string, columns int) string {
 	var b strings.Builder
 	line := 0
 	for word := range strings.FieldsFuncSeq(text, func(r rune) bool { return r == ' ' }) {
