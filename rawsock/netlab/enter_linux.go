@@ -86,6 +86,8 @@ func (c *Cmd) Run() (status int, err error) {
 	go relay(signals, c.Process)
 	failure, _ := io.ReadAll(c.report)
 	err = c.Wait()
+	// No signal may find the channel closed.
+	signal.Stop(signals)
 	close(signals)
 	if len(failure) > 0 {
 		return 0, forbidden(parseReport(string(failure)))
@@ -107,13 +109,16 @@ func exitStatus(ws syscall.WaitStatus) int {
 
 // Inside reports whether this process runs in namespaces that Command made,
 // so that Build may work.
-func Inside() bool {
-	// The variable alone could be inherited or set by hand; the initial user
-	// namespace always has this inode (PROC_USER_INIT_INO).
+func Inside() bool { return os.Getenv(stageEnv) == stageInside && ownUserNamespace() }
+
+// ownUserNamespace reports whether this process lives in another user
+// namespace than the initial one, whose inode is always the same
+// (PROC_USER_INIT_INO). The variable alone could be set by hand, and must not
+// make root turn the machine's own namespaces into a laboratory.
+func ownUserNamespace() bool {
 	const initialUserNS = 0xEFFFFFFD
 	var st unix.Stat_t
-	return os.Getenv(stageEnv) == stageInside &&
-		unix.Stat("/proc/self/ns/user", &st) == nil && st.Ino != initialUserNS
+	return unix.Stat("/proc/self/ns/user", &st) == nil && st.Ino != initialUserNS
 }
 
 // mapIDs maps root inside to the caller outside. Who may map more, root, maps

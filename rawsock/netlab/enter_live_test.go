@@ -219,6 +219,17 @@ func TestExitStatus(t *testing.T) {
 	}
 }
 
+// The environment alone makes nobody the first process inside: it would mount
+// a /proc over the machine's.
+func TestInitByHand(t *testing.T) {
+	cmd := role("status")
+	cmd.Env = append(cmd.Env, "TCPSCOPE_NETLAB=init")
+	out, err := cmd.CombinedOutput()
+	if got := cmd.ProcessState.ExitCode(); got != 42 {
+		t.Errorf("exit status %d (%v), want 42\n%s", got, err, out)
+	}
+}
+
 // Inside, everyone is root and a child of the init process; outside, an
 // ordinary user will do.
 func TestIdentity(t *testing.T) {

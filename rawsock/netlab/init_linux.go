@@ -14,13 +14,13 @@ import (
 // starts the program proper, reaps orphans, and returns the program's exit
 // status when it ends; the caller must exit with it at once, whereupon the
 // kernel kills whatever is left inside. In every other process Init does
-// nothing and returns false.
+// nothing and returns false, whatever its environment says.
 //
 // The init process and the program are two because a process can either reap
 // every child or wait for those that package os started, not both, and
 // because the kernel shields a namespace's first process from signals.
 func Init() (status int, isInit bool) {
-	if os.Getenv(stageEnv) != stageInit {
+	if os.Getenv(stageEnv) != stageInit || os.Getpid() != 1 || !ownUserNamespace() {
 		return 0, false
 	}
 	signals := make(chan os.Signal, 8)
