@@ -9,8 +9,8 @@ import (
 )
 
 // Grouped writes n with a comma between thousands.
-func Grouped(n int64) string {
-	digits := strconv.FormatInt(n, 10)
+func Grouped[N int | int64 | uint64](n N) string {
+	digits := strconv.FormatInt(int64(n), 10)
 	for i := len(digits) - 3; i > 0 && digits[i-1] != '-'; i -= 3 {
 		digits = digits[:i] + "," + digits[i:]
 	}

@@ -48,11 +48,10 @@ func (p *program) run(ctx context.Context, args []string) error {
 	case err != nil:
 		return err
 	case call.version:
-		fmt.Fprintf(p.stdout, "tcpscope %s\n", version())
-		return nil
+		_, err := fmt.Fprintf(p.stdout, "tcpscope %s\n", version())
+		return err
 	case call.help:
-		writeHelp(p.stdout, app, call.command, call.path)
-		return nil
+		return writeHelp(p.stdout, app, call.command, call.path)
 	}
 	return app.RunContext(ctx, call.argv)
 }
@@ -84,21 +83,28 @@ tcpscope lab run firewall -- tcpscope syn 10.0.2.2`,
 		ExitErrHandler:            func(*cli.Context, error) {},
 	}
 	for _, c := range app.Commands {
-		prepare(c)
+		p.prepare(c)
 	}
 	return app
 }
 
 // prepare sets what all commands have in common.
-func prepare(c *cli.Command) {
+func (p *program) prepare(c *cli.Command) {
 	c.HideHelp = true
+	c.Before = func(c *cli.Context) error {
+		if err := contradiction(c); err != nil {
+			return err
+		}
+		_, err := p.color(c)
+		return err
+	}
 	if len(c.Subcommands) > 0 && c.Action == nil {
 		c.Action = func(*cli.Context) error {
 			return usageError{fmt.Errorf("%s needs a command", c.Name), "tcpscope help " + c.Name}
 		}
 	}
 	for _, s := range c.Subcommands {
-		prepare(s)
+		p.prepare(s)
 	}
 }
 
@@ -107,9 +113,12 @@ func (p *program) version() *cli.Command {
 	return &cli.Command{
 		Name: "version", Usage: "show the version", Description: "tcpscope version",
 		Flags: generalFlags(),
-		Action: func(*cli.Context) error {
-			fmt.Fprintf(p.stdout, "tcpscope %s\n", version())
-			return nil
+		Action: func(c *cli.Context) error {
+			if err := noOperands(c); err != nil {
+				return err
+			}
+			_, err := fmt.Fprintf(p.stdout, "tcpscope %s\n", version())
+			return err
 		},
 	}
 }

@@ -88,6 +88,20 @@ func operands(c *cli.Context) (words, rest []string) {
 	return words, nil
 }
 
+// noOperands refuses operands.
+func noOperands(c *cli.Context) error {
+	if words, rest := operands(c); len(words)+len(rest) > 0 {
+		return misuse("%s takes no argument", commandPath(c))
+	}
+	return nil
+}
+
+// commandPath is the full name of a command without the program's: "lab run".
+func commandPath(c *cli.Context) string {
+	_, path, _ := strings.Cut(c.Command.HelpName, " ")
+	return path
+}
+
 // take removes the first word that names one of the commands.
 func (l *commandLine) take(commands []*cli.Command) *cli.Command {
 	for i, word := range l.words {

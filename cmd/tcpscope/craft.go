@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -17,6 +18,7 @@ import (
 	"github.com/tcpscope/tcpscope/probe"
 	"github.com/tcpscope/tcpscope/probe/finding"
 	"github.com/tcpscope/tcpscope/rawsock/wire"
+	"github.com/tcpscope/tcpscope/report"
 )
 
 // craft is "tcpscope craft".
@@ -170,7 +172,7 @@ func (p *program) data(text string) ([]byte, error) {
 		}
 	}
 	if len(text) > maxData {
-		return nil, fmt.Errorf("more than the %s octets that a datagram has room for", grouped(maxData))
+		return nil, fmt.Errorf("more than the %s octets that a datagram has room for", report.Grouped(maxData))
 	}
 	return []byte(text), nil
 }
@@ -218,7 +220,7 @@ func (p *program) runCraft(ctx context.Context, s settings, spec probe.CraftSpec
 	if err != nil {
 		return err
 	}
-	tally, err := probe.Craft(ctx, job.world, spec, s.rng(), job.report.Write)
+	tally, err := job.craft(ctx, spec)
 	if err == nil && tally.Received == 0 {
 		err = verdict(exitNegative)
 	}
@@ -227,4 +229,21 @@ func (p *program) runCraft(ctx context.Context, s settings, spec probe.CraftSpec
 		Set("received", tally.Received).
 		Set("kernel_drops", tally.Drops).
 		Set("detail", tally.Detail))
+}
+
+// craft sends the segment, and answers requests for the status meanwhile.
+func (j *job) craft(ctx context.Context, spec probe.CraftSpec) (probe.CraftTally, error) {
+	var sent, received atomic.Int64
+	defer j.follow(func() {}, func() string {
+		return fmt.Sprintf("%s sent, %s received", report.Grouped(sent.Load()), report.Grouped(received.Load()))
+	})()
+	return probe.Craft(ctx, j.world, spec, j.settings.rng(), func(r finding.Record) error {
+		switch finding.Direction(r.Text("direction")) {
+		case finding.Sent:
+			sent.Add(1)
+		case finding.Received:
+			received.Add(1)
+		}
+		return j.report.Write(r)
+	})
 }

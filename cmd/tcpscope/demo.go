@@ -59,8 +59,8 @@ func tours() []tour {
 
 // demo is "tcpscope demo".
 func (p *program) demo(c *cli.Context) error {
-	if words, rest := operands(c); len(words)+len(rest) > 0 {
-		return misuse("demo takes no argument")
+	if err := noOperands(c); err != nil {
+		return err
 	}
 	for _, tour := range tours() {
 		fmt.Fprintf(p.stdout, "%s\n", tour.say)

@@ -23,9 +23,9 @@ func (p *program) dryRun(s settings, plan probe.Plan) error {
 	for _, b := range plan.Scope.Blocks {
 		fmt.Fprintf(out, "target\t%v\t%s\n", b.Range, portCount(b.Ports))
 	}
-	fmt.Fprintf(out, "addresses\t%s\n", grouped(hosts))
-	fmt.Fprintf(out, "probes\t%s\n", grouped(probes))
-	fmt.Fprintf(out, "segments\t%s to %s, and a reset for every open port\n", grouped(probes), grouped(plan.Segments()))
+	fmt.Fprintf(out, "addresses\t%s\n", report.Grouped(hosts))
+	fmt.Fprintf(out, "probes\t%s\n", report.Grouped(probes))
+	fmt.Fprintf(out, "segments\t%s to %s, and a reset for every open port\n", report.Grouped(probes), report.Grouped(plan.Segments()))
 	fmt.Fprintf(out, "duration\t%s\n", duration(plan))
 	first, _ := plan.Scope.Host(0)
 	if path, err := w.Path(first); err != nil {
@@ -36,14 +36,14 @@ func (p *program) dryRun(s settings, plan probe.Plan) error {
 	if limit == 0 {
 		fmt.Fprint(out, "conntrack\tthis host tracks no connections\n")
 	} else {
-		fmt.Fprintf(out, "conntrack\t%s of %s entries in use; half of the free ones are left alone\n", grouped(used), grouped(limit))
+		fmt.Fprintf(out, "conntrack\t%s of %s entries in use; half of the free ones are left alone\n", report.Grouped(used), report.Grouped(limit))
 	}
 	return out.Flush()
 }
 
 func portCount(ports probe.Ports) string {
 	if n := ports.Len(); n != 1 {
-		return grouped(n) + " ports"
+		return report.Grouped(n) + " ports"
 	}
 	return "1 port"
 }

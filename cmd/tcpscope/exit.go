@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
+
+	"github.com/tcpscope/tcpscope/report"
 )
 
 // The exit statuses.
@@ -76,6 +79,10 @@ func hint(err error) string {
 	return ""
 }
 
+// oneLine words an error, of which several may be joined, so that a terminal
+// shows it as it is.
+func oneLine(err error) string { return report.Escape(strings.ReplaceAll(err.Error(), "\n", "; ")) }
+
 // complain writes what the user must know about err to stderr.
 func complain(stderr io.Writer, err error) {
 	var v verdict
@@ -86,7 +93,7 @@ func complain(stderr io.Writer, err error) {
 		fmt.Fprintln(stderr, "tcpscope: interrupted")
 		return
 	}
-	fmt.Fprintf(stderr, "tcpscope: error: %v\n", err)
+	fmt.Fprintf(stderr, "tcpscope: error: %s\n", oneLine(err))
 	if h := hint(err); h != "" {
 		fmt.Fprintf(stderr, "tcpscope: hint: %s\n", h)
 	}

@@ -1,12 +1,15 @@
 package main
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/tcpscope/tcpscope/report"
 )
 
 // helpWidth is the number of columns that help is written in.
@@ -33,30 +36,31 @@ tcpscope help lab run`,
 				command, path = commands[i], strings.TrimSpace(path+" "+w)
 				commands = command.Subcommands
 			}
-			writeHelp(p.stdout, c.App, command, path)
-			return nil
+			return writeHelp(p.stdout, c.App, command, path)
 		},
 	}
 }
 
 // writeHelp explains a command; nil is the program. It begins with examples,
 // which the commands keep as their Description.
-func writeHelp(w io.Writer, app *cli.App, command *cli.Command, path string) {
+func writeHelp(out io.Writer, app *cli.App, command *cli.Command, path string) error {
 	if command == nil {
 		command = &cli.Command{
 			Usage: app.Usage, ArgsUsage: app.ArgsUsage, Description: app.Description,
 			Flags: app.Flags, Subcommands: app.Commands,
 		}
 	}
+	w := bufio.NewWriter(out)
 	name := strings.TrimSpace(app.Name + " " + path)
 	fmt.Fprintf(w, "%s - %s\n\nExamples:\n", name, command.Usage)
 	for line := range strings.SplitSeq(command.Description, "\n") {
 		fmt.Fprintf(w, "  %s\n", line)
 	}
-	fmt.Fprintf(w, "\nUsage:\n  %s [flags] %s\n", name, command.ArgsUsage)
+	fmt.Fprintf(w, "\nUsage:\n  %s\n", strings.TrimSpace(name+" [flags] "+command.ArgsUsage))
 	writeCommands(w, command.Subcommands)
 	writeFlags(w, command.Flags)
 	fmt.Fprintf(w, "\nThe whole story: man %s\n", manPage(app.Name, path))
+	return w.Flush()
 }
 
 // manPage is the page that describes the command at path.
@@ -153,27 +157,11 @@ func writeTerms(w io.Writer, terms [][2]string) {
 		}
 	}
 	for _, t := range terms {
-		term := t[0]
+		term, meaning := t[0], report.Wrap(t[1], strings.Repeat(" ", column+4), helpWidth)
 		if len(term) > column {
-			fmt.Fprintf(w, "  %s\n", term)
-			term = ""
-		}
-		for _, line := range wrap(t[1], helpWidth-column-4) {
-			fmt.Fprintf(w, "  %-*s  %s\n", column, term, line)
-			term = ""
+			fmt.Fprintf(w, "  %s\n%s", term, meaning)
+		} else {
+			fmt.Fprintf(w, "  %-*s%s", column, term, meaning[column+2:])
 		}
 	}
-}
-
-// wrap breaks text at spaces into lines of at most width columns.
-func wrap(text string, width int) []string {
-	var lines []string
-	line := ""
-	for word := range strings.FieldsSeq(text) {
-		if line != "" && len(line)+1+len(word) > width {
-			lines, line = append(lines, line), ""
-		}
-		line = strings.TrimPrefix(line+" "+word, " ")
-	}
-	return append(lines, line)
 }

@@ -51,10 +51,9 @@ func (s settings) rng() *rand.Rand { return rand.New(rand.NewPCG(uint64(s.seed),
 func (p *program) begin(s settings, b brief) (*job, error) {
 	j := &job{settings: s, start: time.Now()}
 	j.world = &world{device: s.device, source: s.source, opened: j.opened}
+	j.progress = report.NewProgress(nil, 0)
 	if s.progress {
-		j.progress = report.NewProgress(p.stderr)
-	} else {
-		j.progress = report.NewProgress(nil)
+		j.progress = report.NewProgress(p.stderr, columns(p.stderr))
 	}
 	j.stderr = j.progress.Writer(p.stderr)
 	stdout := p.stdout
@@ -85,9 +84,13 @@ func (p *program) begin(s settings, b brief) (*job, error) {
 }
 
 // writable finds out whether the capture file can be, before the other
-// outputs are begun. What the file holds stays until all of them can.
+// outputs are begun. What the file holds stays until all of them can. A pipe is
+// opened once only, for its reader would take the first close for the end.
 func writable(pcap string) error {
 	if pcap == "" {
+		return nil
+	}
+	if info, err := os.Stat(pcap); err == nil && !info.Mode().IsRegular() && !info.IsDir() {
 		return nil
 	}
 	f, err := os.OpenFile(pcap, os.O_WRONLY|os.O_CREATE, 0o600)
@@ -121,6 +124,37 @@ func kernelRelease() string {
 	return strings.TrimSpace(string(release))
 }
 
+// followInterval is how often progress is looked at.
+const followInterval = 100 * time.Millisecond
+
+// follow calls update all the time, and shows status on every SIGUSR1, until
+// the function it returns is called.
+func (j *job) follow(update func(), status func() string) (stop func()) {
+	ticker := time.NewTicker(followInterval)
+	requests, release := statusRequests()
+	done, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for {
+			select {
+			case <-ticker.C:
+				update()
+			case <-requests:
+				update()
+				fmt.Fprintf(j.stderr, "tcpscope: %s\n", status())
+			case <-done:
+				return
+			}
+		}
+	}()
+	return func() {
+		release()
+		ticker.Stop()
+		close(done)
+		<-stopped
+	}
+}
+
 // end writes what is left to write, and closes the outputs. err is how the
 // command went; the error returned is the run's.
 func (j *job) end(ctx context.Context, err error, summary finding.Record) error {
@@ -138,7 +172,7 @@ func (j *job) end(ctx context.Context, err error, summary finding.Record) error 
 	var failures []error
 	if status == exitFailed && !errors.As(err, new(verdict)) {
 		failures = append(failures, j.report.Write(finding.New("error").
-			Set("message", err.Error()).Set("hint", hint(err)).Set("exit", status)))
+			Set("message", oneLine(err)).Set("hint", hint(err)).Set("exit", status)))
 	}
 	elapsed := float64(time.Since(j.start)) / float64(time.Millisecond)
 	failures = append(failures,

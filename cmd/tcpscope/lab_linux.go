@@ -18,8 +18,8 @@ func innerProcess() (status int, is bool) { return netlab.Init() }
 
 // labList is "tcpscope lab list".
 func (p *program) labList(c *cli.Context) error {
-	if words, rest := operands(c); len(words)+len(rest) > 0 {
-		return misuse("lab list takes no argument")
+	if err := noOperands(c); err != nil {
+		return err
 	}
 	for _, t := range netlab.Topologies() {
 		fmt.Fprintf(p.stdout, "%-10s %s\n", t.Name, t.Summary)
@@ -88,7 +88,7 @@ func labOperands(c *cli.Context) (topology netlab.Topology, command []string, er
 	words, command := operands(c)
 	if len(words) != 1 {
 		return topology, nil, usageError{
-			fmt.Errorf("%s takes one topology; %d given", c.Command.Name, len(words)), "tcpscope lab list shows them; a command stands behind --",
+			fmt.Errorf("%s takes one topology; %d given", commandPath(c), len(words)), "tcpscope lab list shows them; a command stands behind --",
 		}
 	}
 	topology, ok := netlab.Find(words[0])

@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"time"
 
 	"github.com/tcpscope/tcpscope/probe"
 	"github.com/tcpscope/tcpscope/probe/finding"
@@ -45,44 +43,12 @@ func (j *job) scan(ctx context.Context, plan probe.Plan, expect []finding.State,
 		return tally, err
 	}
 	defer func() { err = errors.Join(err, session.Close()) }()
-	defer j.follow(session, plan)()
-	return probe.Scan(ctx, session, plan, expect, func(r finding.Record) error { return j.report.Write(known.put(r)) })
-}
-
-// followInterval is how often the progress is read.
-const followInterval = 100 * time.Millisecond
-
-// follow shows the progress of a session until the function it returns is
-// called, and a line of it on every SIGUSR1.
-func (j *job) follow(session *probe.Session, plan probe.Plan) (stop func()) {
 	total := int64(plan.Scope.Probes())
-	ticker := time.NewTicker(followInterval)
-	requests, release := statusRequests()
-	done, stopped := make(chan struct{}), make(chan struct{})
-	update := func() {
+	defer j.follow(func() {
 		p := session.Progress()
 		j.progress.Update(int64(p.Done), total, int64(p.Open))
-	}
-	go func() {
-		defer close(stopped)
-		for {
-			select {
-			case <-ticker.C:
-				update()
-			case <-requests:
-				update()
-				fmt.Fprintf(j.stderr, "tcpscope: %s\n", j.progress.Line())
-			case <-done:
-				return
-			}
-		}
-	}()
-	return func() {
-		release()
-		ticker.Stop()
-		close(done)
-		<-stopped
-	}
+	}, j.progress.Line)()
+	return probe.Scan(ctx, session, plan, expect, func(r finding.Record) error { return j.report.Write(known.put(r)) })
 }
 
 // judge is the verdict on a scan that came to its end; nil if all is well.

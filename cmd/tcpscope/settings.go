@@ -64,9 +64,6 @@ func dashed(name string) string {
 // settings reads the flags. Nothing is opened but the list of our own
 // devices.
 func (p *program) settings(c *cli.Context) (s settings, err error) {
-	if err := contradiction(c); err != nil {
-		return s, err
-	}
 	s = settings{
 		device:  c.String("interface"),
 		pcap:    c.String("pcap"),
@@ -87,13 +84,13 @@ func (p *program) settings(c *cli.Context) (s settings, err error) {
 	if s.color, err = p.color(c); err != nil {
 		return s, err
 	}
-	s.progress = !c.Bool("no-progress") && !s.quiet && isTerminal(p.stderr)
+	s.progress = !c.Bool("no-progress") && !s.quiet && p.isTerminal(p.stderr)
 	for _, text := range c.StringSlice("output") {
 		o, err := report.ParseOutput(text)
 		if err != nil {
 			return s, outputProblem(err)
 		}
-		if o.File != "" && o.File == s.pcap {
+		if o.File != "" && s.pcap != "" && report.SameFile(o.File, s.pcap) {
 			return s, misuse("--pcap and --output both write %s", s.pcap)
 		}
 		s.outputs = append(s.outputs, o)
@@ -169,5 +166,5 @@ func (p *program) color(c *cli.Context) (bool, error) {
 	case "never":
 		return false, nil
 	}
-	return p.getenv("NO_COLOR") == "" && p.getenv("TERM") != "dumb" && isTerminal(p.stdout), nil
+	return p.getenv("NO_COLOR") == "" && p.isTerminal(p.stdout), nil
 }

@@ -30,7 +30,7 @@ func (p *program) probe(c *cli.Context, method probe.Method) error {
 	if err != nil {
 		return err
 	}
-	expect, err := states("expect", c.String("expect"))
+	expect, err := states(c, "expect")
 	if err != nil {
 		return err
 	}

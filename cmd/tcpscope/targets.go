@@ -13,6 +13,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/tcpscope/tcpscope/probe"
+	"github.com/tcpscope/tcpscope/report"
 )
 
 // manyAddresses is how many addresses are probed without --yes.
@@ -161,7 +162,7 @@ func consent(c *cli.Context, spec probe.Spec, scope probe.Scope) error {
 		return nil
 	}
 	if n := scope.Hosts(); n > manyAddresses {
-		return usageError{fmt.Errorf("%s addresses are more than %s", grouped(n), grouped(manyAddresses)), "add --yes if that is meant"}
+		return usageError{fmt.Errorf("%s addresses are more than %s", report.Grouped(n), report.Grouped(manyAddresses)), "add --yes if that is meant"}
 	}
 	if spec.Rate != 0 {
 		return nil

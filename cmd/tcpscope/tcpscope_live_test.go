@@ -323,7 +323,7 @@ func TestLiveLabRun(t *testing.T) {
 
 func TestLabUsage(t *testing.T) {
 	for line, want := range map[string]string{
-		"lab run":                       "run takes one topology; 0 given\ntcpscope: hint: tcpscope lab list shows them; a command stands behind --",
+		"lab run":                       "lab run takes one topology; 0 given\ntcpscope: hint: tcpscope lab list shows them; a command stands behind --",
 		"lab run pair":                  "lab run: no command given\ntcpscope: hint: put it behind --, as in tcpscope lab run pair -- tcpscope syn 10.0.0.2",
 		"lab run pari -- true":          `unknown topology "pari"; did you mean pair?`,
 		"lab run pair --host x -- true": `topology pair has no host "x": it has ant and apple`,

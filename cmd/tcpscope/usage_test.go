@@ -53,6 +53,10 @@ func TestUsageErrors(t *testing.T) {
 		{"syn -q=1 127.0.0.1", "", "-q takes no value"},
 		{"lab", "", "lab needs a command\nhint: tcpscope help lab"},
 		{"lab rum pair", "", `unknown lab command "rum"; did you mean run?`},
+		{"version 2", "", "version takes no argument"},
+		{"version --color blue", "", `--color "blue": need auto, always or never`},
+		{"demo -q -v", "", "--quiet contradicts --verbose: one asks for less, the other for more"},
+		{"syn --\x1b[31m 127.0.0.1", "", `unknown flag --\x1b[31m`},
 		{"help sny", "", `unknown command "sny"; did you mean syn?`},
 		{"completion tcsh", "", "completion takes one shell: bash, zsh or fish"},
 
@@ -95,6 +99,8 @@ func TestUsageErrors(t *testing.T) {
 		{"syn --source-port 0 127.0.0.1", "", `--source-port "0": need a number from 1 to 65535`},
 		{"syn --source-port 65536 127.0.0.1", "", `--source-port "65536": need a number from 1 to 65535`},
 		{"syn --expect opne 127.0.0.1", "", `--expect "opne": unknown state; need open, closed, filtered, unfiltered, open|filtered or not-sent; did you mean open?`},
+		{"syn --expect= 127.0.0.1", "", `--expect "": unknown state; need open, closed, filtered, unfiltered, open|filtered or not-sent`},
+		{"syn --seed 1_000 127.0.0.1", "", `--seed "1_000": need a number from 0 to 9223372036854775807`},
 		{"syn --show none 127.0.0.1", "", `--show "none": unknown state; need all, open, closed, filtered, unfiltered, open|filtered or not-sent`},
 		{"syn --order up 127.0.0.1", "", `--order "up": need random or given`},
 		{"syn --like windos 127.0.0.1", "", `--like "windos": need linux, windows or bare; did you mean windows?`},
@@ -117,7 +123,8 @@ func TestUsageErrors(t *testing.T) {
 		{"syn -o csv=" + csv + " 127.0.0.1", "", `-o "csv=` + csv + `": has other columns: give a new file`},
 		{"syn --pcap " + nowhere + " 127.0.0.1", "", "--pcap: open " + nowhere + ": no such file or directory"},
 		{"syn --pcap - 127.0.0.1", "", `--pcap "-": need the name of a file`},
-		{"syn --pcap x -o json=x 127.0.0.1", "", "--pcap and --output both write x"},
+		{"syn -o text=x -o json=./x 127.0.0.1", "", `-o "json=./x": another output goes to the same file`},
+		{"syn --pcap x -o json=./x 127.0.0.1", "", "--pcap and --output both write x"},
 
 		// Contradictions.
 		{"syn -q -v 127.0.0.1", "", "--quiet contradicts --verbose: one asks for less, the other for more"},

@@ -12,15 +12,18 @@ import (
 	"github.com/tcpscope/tcpscope/probe/finding"
 )
 
-// integer reads the flag as a number from low to high, in any base that Go
-// writes: 255, 0xff. A flag
-// that is not set and has no default is zero.
+// integer reads the flag as a number from low to high, decimal or, behind 0x,
+// hexadecimal; 010 is ten. A flag that is not set and has no default is zero.
 func integer(c *cli.Context, flag string, low, high int64) (int64, error) {
 	text := c.String(flag)
 	if text == "" && !c.IsSet(flag) {
 		return 0, nil
 	}
-	n, err := strconv.ParseInt(text, 0, 64)
+	digits, base := text, 10
+	if hexadecimal, ok := strings.CutPrefix(text, "0x"); ok {
+		digits, base = hexadecimal, 16
+	}
+	n, err := strconv.ParseInt(digits, base, 64)
 	if err != nil || n < low || n > high {
 		return 0, misuse("--%s %q: need a number from %d to %d", flag, text, low, high)
 	}
@@ -72,14 +75,14 @@ func choice(c *cli.Context, flag string) (int, error) {
 	return 0, misuse("--%s %q: need %s%s", flag, text, alternatives(words), didYouMean("", text, words))
 }
 
-// states reads a list of states. An empty list is nil.
-func states(flag, text string) ([]finding.State, error) {
-	if text == "" {
+// states reads a list of states; it is nil if the flag is not set.
+func states(c *cli.Context, flag string) ([]finding.State, error) {
+	if !c.IsSet(flag) {
 		return nil, nil
 	}
 	known := stateWords()
 	var list []finding.State
-	for word := range strings.SplitSeq(text, ",") {
+	for word := range strings.SplitSeq(c.String(flag), ",") {
 		if !slices.Contains(known, word) {
 			return nil, misuse("--%s %q: unknown state; need %s%s", flag, word, alternatives(choices(flag)), didYouMean("", word, known))
 		}
@@ -111,7 +114,7 @@ func join(words []string, last string) string {
 // shown reads --show. Nil leaves the choice to each format.
 func shown(c *cli.Context) ([]finding.State, error) {
 	if c.String("show") != "all" {
-		return states("show", c.String("show"))
+		return states(c, "show")
 	}
 	var all []finding.State
 	for _, word := range stateWords() {
@@ -122,12 +125,3 @@ func shown(c *cli.Context) ([]finding.State, error) {
 
 // enumerate writes words as "a, b and c".
 func enumerate(words []string) string { return join(words, " and ") }
-
-// grouped writes a number with a comma between thousands.
-func grouped[N int | uint64](n N) string {
-	digits := strconv.FormatUint(uint64(n), 10)
-	for i := len(digits) - 3; i > 0; i -= 3 {
-		digits = digits[:i] + "," + digits[i:]
-	}
-	return digits
-}

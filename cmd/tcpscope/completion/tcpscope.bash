@@ -2,7 +2,8 @@
 _tcpscope() {
 	local IFS=$'\n' line words=()
 	for line in $("${COMP_WORDS[0]}" __complete "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null); do
-		words+=("${line%%$'\t'*}")
+		printf -v line %q "${line%%$'\t'*}" # open|filtered is one word
+		words+=("$line")
 	done
 	COMPREPLY=("${words[@]}")
 }
