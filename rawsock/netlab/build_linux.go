@@ -1,11 +1,13 @@
 package netlab
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
 	"os"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -20,6 +22,8 @@ type Lab struct {
 	topology  Topology
 	nodes     map[string]*Node
 	listeners []net.Listener
+	hangUp    context.CancelFunc // ends what the listeners accepted
+	closing   sync.Once
 	// wires are the forwarders of the shaped links, by their ends in the
 	// topology's order.
 	wires map[[2]string]*forwarder
@@ -36,16 +40,23 @@ func Build(t Topology) (*Lab, error) {
 	if err := t.Validate(); err != nil {
 		return nil, fmt.Errorf("lab %s: %w", t.Name, err)
 	}
-	lab := &Lab{topology: t, nodes: make(map[string]*Node, len(t.Hosts)), wires: make(map[[2]string]*forwarder)}
-	if err := lab.build(); err != nil {
+	ctx, hangUp := context.WithCancel(context.Background())
+	lab := &Lab{
+		topology: t,
+		nodes:    make(map[string]*Node, len(t.Hosts)),
+		hangUp:   hangUp,
+		wires:    make(map[[2]string]*forwarder),
+	}
+	if err := lab.build(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("lab %s: %w", t.Name, err), lab.Close())
 	}
 	return lab, nil
 }
 
 // build makes the hosts, joins them, and only then opens their ears: no
-// datagram meets a host without its firewall.
-func (lab *Lab) build() error {
+// datagram meets a host without its firewall. Connections are served until ctx
+// ends.
+func (lab *Lab) build(ctx context.Context) error {
 	for _, h := range lab.topology.Hosts {
 		if err := lab.addHost(h); err != nil {
 			return fmt.Errorf("host %s: %w", h.Name, err)
@@ -57,7 +68,7 @@ func (lab *Lab) build() error {
 		}
 	}
 	for _, h := range lab.topology.Hosts {
-		if err := lab.finishHost(h); err != nil {
+		if err := lab.finishHost(ctx, h); err != nil {
 			return fmt.Errorf("host %s: %w", h.Name, err)
 		}
 	}
@@ -88,7 +99,7 @@ func (lab *Lab) addHost(h Host) error {
 
 // finishHost does what needs the links: the devices' settings, routes and
 // listeners.
-func (lab *Lab) finishHost(h Host) error {
+func (lab *Lab) finishHost(ctx context.Context, h Host) error {
 	node := lab.nodes[h.Name]
 	_, ofDevices := splitSysctls(h.Sysctl)
 	if err := setSysctls(node.nsfd, ofDevices); err != nil {
@@ -103,7 +114,7 @@ func (lab *Lab) finishHost(h Host) error {
 			return err
 		}
 		lab.listeners = append(lab.listeners, l)
-		go serve(l)
+		go serve(ctx, l)
 	}
 	return nil
 }
@@ -177,8 +188,14 @@ func (lab *Lab) Passages(a, b string) []Passage {
 }
 
 // Close takes the laboratory down. Programs started in its hosts must have
-// ended.
-func (lab *Lab) Close() error {
+// ended. Closing twice is no error.
+func (lab *Lab) Close() (err error) {
+	lab.closing.Do(func() { err = lab.close() })
+	return err
+}
+
+func (lab *Lab) close() error {
+	lab.hangUp()
 	var errs []error
 	for _, l := range lab.listeners {
 		errs = append(errs, l.Close())

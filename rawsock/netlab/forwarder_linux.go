@@ -96,8 +96,12 @@ func (f *forwarder) run() {
 		if fds[0].Revents != 0 {
 			return
 		}
-		f.takeIn(fromA)
-		f.takeIn(fromB)
+		for _, s := range []side{fromA, fromB} {
+			if fds[1+s].Revents&unix.POLLERR != 0 {
+				f.taps[s].clearError()
+			}
+			f.takeIn(s)
+		}
 	}
 }
 

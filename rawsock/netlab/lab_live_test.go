@@ -195,3 +195,31 @@ func TestRouteOverLayer3(t *testing.T) {
 		t.Errorf("TTL %d, want 61", got)
 	}
 }
+
+// A closed laboratory holds no descriptors, though a connection that one of
+// its listeners accepted is still open at the other end.
+func TestCloseHangsUp(t *testing.T) {
+	_ = netlab.Start(t, netlab.Pair()) // Go's poller has descriptors of its own from now on
+	before := descriptors(t)
+	lab, err := netlab.Build(netlab.Pair())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var conn net.Conn
+	err = lab.Host("ant").Do(func() error {
+		conn, err = net.Dial("tcp4", "10.0.0.2:80")
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	for range 2 {
+		if err := lab.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if !await(func() bool { return descriptors(t) <= before+1 }) {
+		t.Errorf("%d descriptors before, %d after with one connection", before, descriptors(t))
+	}
+}

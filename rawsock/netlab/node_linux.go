@@ -63,9 +63,10 @@ func (n *Node) Listen(port uint16) (net.Listener, error) {
 	return l, err
 }
 
-// serve accepts connections, reads what comes and closes when the peer does,
-// until the listener is closed.
-func serve(l net.Listener) {
+// serve accepts connections until the listener is closed. It reads what comes,
+// and closes when the peer does or ctx ends: a connection whose peer is gone
+// would keep the host alive.
+func serve(ctx context.Context, l net.Listener) {
 	for {
 		conn, err := l.Accept()
 		if err != nil {
@@ -73,6 +74,7 @@ func serve(l net.Listener) {
 		}
 		go func() {
 			defer conn.Close()
+			defer context.AfterFunc(ctx, func() { conn.Close() })()
 			_, _ = io.Copy(io.Discard, conn)
 		}()
 	}

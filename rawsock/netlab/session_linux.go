@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"time"
 )
 
 // nameEnv tells the commands in a lab its name, hostEnv their host.
@@ -13,6 +14,10 @@ const (
 	nameEnv = "TCPSCOPE_LAB"
 	hostEnv = "TCPSCOPE_HOST"
 )
+
+// acceptPause keeps a process that is out of descriptors from asking for more
+// as fast as it can.
+const acceptPause = 10 * time.Millisecond
 
 // Session is a running lab as its owner sees it: the process outside, in the
 // namespaces that it was started in. The lab itself is another process of the
@@ -108,6 +113,7 @@ func (s *Session) accept() {
 			return
 		}
 		if err != nil {
+			time.Sleep(acceptPause)
 			continue
 		}
 		if err := checkPeer(conn, os.Getuid()); err != nil {

@@ -92,11 +92,14 @@ func dialLab(name string) (*net.UnixConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkPeer(conn, uid); err != nil {
+	if err = checkPeer(conn, uid); err == nil {
+		err = makeRoom(conn)
+	}
+	if err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("lab %s: %w", name, err)
 	}
-	return conn, conn.SetWriteBuffer(maxMessage + 4096)
+	return conn, nil
 }
 
 // Running returns the names of the labs that the caller may enter, sorted: its

@@ -139,6 +139,9 @@ func relayTerminal(in, out, master *os.File) (stop func(), err error) {
 	}()
 	return func() {
 		waker.Close()
+		// The kernel holds a limited amount of what nobody reads, and a write
+		// of more waits for ever, even when the command is gone.
+		_ = master.SetWriteDeadline(time.Now())
 		<-typed
 		wake.Close()
 		<-shown

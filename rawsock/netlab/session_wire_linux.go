@@ -171,10 +171,13 @@ func unixConn(f *os.File) (*net.UnixConn, error) {
 		conn.Close()
 		return nil, errors.New("not a Unix socket")
 	}
-	// A message is one packet and needs room for all of itself.
-	if err := unixConn.SetWriteBuffer(maxMessage + 4096); err != nil {
+	if err := makeRoom(unixConn); err != nil {
 		unixConn.Close()
 		return nil, err
 	}
 	return unixConn, nil
 }
+
+// makeRoom lets a connection send messages of any size: each is one packet and
+// needs room for all of itself.
+func makeRoom(conn *net.UnixConn) error { return conn.SetWriteBuffer(maxMessage + 4096) }

@@ -100,6 +100,13 @@ func (t *tap) send(b []byte) error {
 	}
 }
 
+// clearError takes the error off the socket that a device leaves there when
+// somebody removes it or takes it down; else poll would report it for ever.
+func (t *tap) clearError() {
+	// The value is the error itself, which sending reports too.
+	_, _ = unix.GetsockoptInt(t.fd, unix.SOL_SOCKET, unix.SO_ERROR)
+}
+
 // dropped returns how many frames the kernel dropped for want of room since
 // the last call (packet(7), PACKET_STATISTICS).
 func (t *tap) dropped() uint64 {
