@@ -51,9 +51,12 @@ type wholeFile struct {
 
 // createWhole opens a file that takes the place of name when it is closed, and
 // has the permissions of what it replaces. What is no regular file, such as a
-// device or a pipe, is written to directly; of a symbolic link the target is
-// replaced.
+// device or a pipe, is written to directly, and so is what this process has
+// open already; of a symbolic link the target is replaced.
 func createWhole(name string) (io.WriteCloser, error) {
+	if isDescriptor(name) {
+		return os.OpenFile(name, os.O_WRONLY|os.O_APPEND, 0)
+	}
 	if real, err := filepath.EvalSymlinks(name); err == nil {
 		name = real
 	}
@@ -89,6 +92,13 @@ func createWhole(name string) (io.WriteCloser, error) {
 		}
 	}
 	return f, nil
+}
+
+// isDescriptor reports whether a name stands for what this process has open,
+// which may be a file that others write to as well.
+func isDescriptor(name string) bool {
+	dir, base := filepath.Split(filepath.Clean(name))
+	return dir == "/dev/fd/" || dir == "/proc/self/fd/" || dir == "/dev/" && base == "stderr"
 }
 
 // openBeside creates a hidden file in the directory of name.

@@ -59,7 +59,8 @@ func (e *OutputError) Error() string {
 // Unwrap returns the system's error.
 func (e *OutputError) Unwrap() error { return e.Err }
 
-// ParseOutput reads FORMAT or FORMAT=FILE; a file named - is standard output.
+// ParseOutput reads FORMAT or FORMAT=FILE; the files - and /dev/stdout are
+// standard output.
 // Errors are of type *OutputError.
 func ParseOutput(s string) (Output, error) {
 	name, file, named := strings.Cut(s, "=")
@@ -72,7 +73,7 @@ func ParseOutput(s string) (Output, error) {
 		}
 	case named && file == "":
 		return Output{}, &OutputError{Problem: fmt.Sprintf("-o %q: no file name behind the =", s)}
-	case file == "-":
+	case file == "-", file == "/dev/stdout":
 		o.File = ""
 	}
 	return o, nil

@@ -15,10 +15,11 @@ import (
 
 func TestParseOutput(t *testing.T) {
 	for in, want := range map[string]Output{
-		"text":          {Format: FormatText},
-		"json=-":        {Format: FormatJSON},
-		"jsonl=a=b":     {Format: FormatJSONL, File: "a=b"},
-		"csv=dir/x.csv": {Format: FormatCSV, File: "dir/x.csv"},
+		"text":            {Format: FormatText},
+		"json=-":          {Format: FormatJSON},
+		"csv=/dev/stdout": {Format: FormatCSV},
+		"jsonl=a=b":       {Format: FormatJSONL, File: "a=b"},
+		"csv=dir/x.csv":   {Format: FormatCSV, File: "dir/x.csv"},
 	} {
 		if got, err := ParseOutput(in); err != nil || got != want {
 			t.Errorf("ParseOutput(%q) = %+v, %v", in, got, err)
@@ -204,6 +205,11 @@ func TestWholeFileKeepsWhatItReplaces(t *testing.T) {
 	}
 	if info, err := os.Stat(real); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("its permissions became %v, %v", info.Mode(), err)
+	}
+	for name, want := range map[string]bool{"/dev/fd/3": true, "/dev//stderr": true, "/dev/shm/x": false, "stdout": false} {
+		if got := isDescriptor(name); got != want {
+			t.Errorf("isDescriptor(%s) = %v", name, got)
+		}
 	}
 	if err := writeDirectly(os.DevNull); err != nil {
 		t.Errorf("a device: %v", err)

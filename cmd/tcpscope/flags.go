@@ -48,7 +48,7 @@ func wireFlags() []cli.Flag {
 func probeFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringSliceFlag{Name: "ports", Aliases: []string{"p"}, Category: groupProbe, Usage: "probe `PORTS`: 22,80,8000-8100, names, - for all; default 100 common ones"},
-		&cli.StringSliceFlag{Name: "targets", Category: groupProbe, Usage: "read more targets from `FILE`, one a line; - is stdin"},
+		&cli.StringSliceFlag{Name: "targets", Category: groupProbe, Usage: "read more targets from `FILE`; - is stdin"},
 		&cli.StringSliceFlag{Name: "exclude", Category: groupProbe, Usage: "leave out the addresses, networks and ranges of `LIST`"},
 		&cli.StringSliceFlag{Name: "exclude-file", Category: groupProbe, Usage: "leave out what `FILE` lists"},
 		&cli.BoolFlag{Name: "first-address", Category: groupProbe, Usage: "probe one address of a name, not all"},

@@ -238,7 +238,9 @@ func TestPagesAndObjects(t *testing.T) {
 // The words of verdicts are those of the table.
 func TestPagesAndWords(t *testing.T) {
 	output := section(pages(t)["tcpscope-syn"], "OUTPUT")
-	for heading, words := range map[string][]finding.Word{"States": finding.States(), "Reasons": finding.Reasons()} {
+	for heading, words := range map[string][]finding.Word{
+		"States": finding.States(), "Reasons": finding.Reasons(), "Statuses": finding.HostStatuses(), "Origins": finding.Origins(),
+	} {
 		_, part, _ := strings.Cut(output, "\n.Ss "+heading+"\n")
 		part, _, _ = strings.Cut(part, "\n.Ss ")
 		var names []string

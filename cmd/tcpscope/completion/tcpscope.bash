@@ -2,8 +2,8 @@
 _tcpscope() {
 	local IFS=$'\n' line words=()
 	for line in $("${COMP_WORDS[0]}" __complete "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null); do
-		printf -v line %q "${line%%$'\t'*}" # open|filtered is one word
-		words+=("$line")
+		line=${line%%$'\t'*}
+		words+=("${line//|/\\|}") # open|filtered is one word
 	done
 	COMPREPLY=("${words[@]}")
 }
