@@ -375,3 +375,34 @@ func BenchmarkSend(b *testing.B) {
 		})
 	}
 }
+
+// What nobody takes holds Send up once, not once for every datagram. A
+// neighbour that does not answer, and much room to wait for it, stand for a
+// device that takes nothing.
+func TestSendCongested(t *testing.T) {
+	topology := netlab.Pair()
+	topology.Hosts[0].Sysctl = map[string]string{"net.ipv4.neigh.apple.unres_qlen_bytes": "67108864"}
+	ant := netlab.Start(t, topology).Host("ant")
+	c := open(t, ant, rawsock.Config{})
+	nobody := netip.MustParseAddrPort("10.0.0.9:80")
+	batch := make([]wire.Departure, 64)
+	for i := range batch {
+		batch[i].Datagram = syn(t, endpoint(ant, 4000), nobody, wire.Seq(i))
+	}
+	last := &batch[len(batch)-1]
+	for range 1000 {
+		if last.Err != nil {
+			break
+		}
+		start := time.Now()
+		if err := c.Send(batch); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(start); took > 2*time.Second {
+			t.Errorf("Send took %v", took)
+		}
+	}
+	if !errors.Is(last.Err, syscall.EAGAIN) {
+		t.Error(last.Err)
+	}
+}

@@ -10,7 +10,8 @@ import (
 )
 
 // Conntrack returns how many connections this network namespace tracks, and
-// how many it can; both are zero where connections are not tracked.
+// how many it can, where a limit of zero is none; both are zero where
+// connections are not tracked.
 func Conntrack() (used, limit int, err error) {
 	if used, err = readCount("/proc/sys/net/netfilter/nf_conntrack_count"); err == nil {
 		limit, err = readCount("/proc/sys/net/netfilter/nf_conntrack_max")

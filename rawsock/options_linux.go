@@ -1,6 +1,7 @@
 package rawsock
 
 import (
+	"math"
 	"os"
 	"unsafe"
 
@@ -63,7 +64,8 @@ func attachFilter(fd int, program []bpf.RawInstruction) error {
 	for i, p := range program {
 		f[i] = unix.SockFilter{Code: p.Op, Jt: p.Jt, Jf: p.Jf, K: p.K}
 	}
-	fprog := unix.SockFprog{Len: uint16(len(f)), Filter: unsafe.SliceData(f)}
+	// A longer program must not be cut to a shorter one: the kernel refuses both.
+	fprog := unix.SockFprog{Len: uint16(min(len(f), math.MaxUint16)), Filter: unsafe.SliceData(f)}
 	return os.NewSyscallError("setsockopt SO_ATTACH_FILTER",
 		unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &fprog))
 }

@@ -27,9 +27,10 @@ func CurrentPrivileges() (Privileges, error) {
 	}, nil
 }
 
-// DropPrivileges gives up every capability of every thread, for good. Open
-// sockets keep working; opening more of them fails. It does not change the
-// user: as root the process still owns root's files.
+// DropPrivileges gives up every capability of every thread there is or will
+// be, for good. Open sockets keep working; opening more of them fails. It does
+// not change the user: as root the process still owns root's files, and what
+// it executes has the capabilities again.
 //
 // In a program built with cgo it does nothing, and its error wraps
 // errors.ErrUnsupported.

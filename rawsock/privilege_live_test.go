@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -75,13 +76,20 @@ func dropped(t *testing.T, local netip.Addr) {
 		}
 		t.Fatal(err)
 	}
-	for range 8 { // whatever thread this runs on
-		result := make(chan error)
+	// On as many threads at once, most of them younger than the drop.
+	const threads = 32
+	results, ready := make(chan error), make(chan struct{})
+	for range threads {
 		go func() {
+			runtime.LockOSThread()
+			<-ready
 			_, err := rawsock.Open(rawsock.Config{})
-			result <- err
+			results <- err
 		}()
-		if err := <-result; !errors.Is(err, os.ErrPermission) {
+	}
+	close(ready)
+	for range threads {
+		if err := <-results; !errors.Is(err, os.ErrPermission) {
 			t.Errorf("Open: %v", err)
 		}
 	}

@@ -19,12 +19,12 @@ const (
 	sendBatch = 64
 	// headerMin is the length of an IPv4 header without options, in octets.
 	headerMin = 20
-	// sendPatience is how long a datagram waits for room in the socket's
-	// buffer; a device that takes nothing must not block Send for ever.
+	// sendPatience is how long Send waits for room in the socket's buffer; a
+	// device that takes nothing must not block it for ever.
 	sendPatience = 250 * time.Millisecond
-	// sendAttempts bounds how often a datagram is offered to a device whose
-	// queue is full; the waits in between add up to sendPatience.
-	sendAttempts = 8
+	// sendAttempts bounds how often a device whose queue is full is asked
+	// again; the waits in between add up to sendPatience.
+	sendAttempts = 7
 	sendWait     = time.Millisecond
 )
 
@@ -98,27 +98,31 @@ func (t *transmitter) sendPart(part []wire.Departure) error {
 		part[i].KernelStamp, part[i].Err = false, nil
 	}
 	start := time.Now()
-	for next, attempts := 0, 0; next < len(part); {
+	attempts, flags := 0, 0
+	for next := 0; next < len(part); {
 		now := time.Now()
-		n, errno := t.sendmmsg(next, len(part))
-		part[next].At = now
+		n, errno := t.sendmmsg(next, len(part), flags)
 		for i := range n {
 			part[next+i].At = now
 		}
 		// sendmmsg keeps to itself why it stopped after n: the datagram that
 		// stopped it is offered again, and then the error is its own.
-		attempts++
 		switch {
 		case n > 0:
-			next, attempts = next+n, 0
+			next, attempts, flags = next+n, 0, 0
 		case errno == unix.EINTR:
 		case errno == unix.ENOBUFS && attempts < sendAttempts:
+			attempts++
 			time.Sleep(sendWait << attempts)
 		case errno == unix.EBADF || errno == unix.ENOTSOCK || errno == unix.ENOSYS:
 			return opError("send", t.network, nil, "sendmmsg", errno)
 		default:
-			part[next].Err = t.refusal(part[next].Datagram, errno)
-			next, attempts = next+1, 0
+			part[next].At, part[next].Err = now, t.refusal(part[next].Datagram, errno)
+			next++
+			if errno == unix.EAGAIN {
+				// One has waited for them all, until the device takes something.
+				flags = unix.MSG_DONTWAIT
+			}
 		}
 	}
 	if t.stamps != nil {
@@ -142,9 +146,9 @@ func (t *transmitter) load(i int, datagram []byte) {
 	}
 }
 
-func (t *transmitter) sendmmsg(from, to int) (int, syscall.Errno) {
+func (t *transmitter) sendmmsg(from, to, flags int) (int, syscall.Errno) {
 	n, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, uintptr(t.fd),
-		uintptr(unsafe.Pointer(&t.hdrs[from])), uintptr(to-from), 0, 0, 0)
+		uintptr(unsafe.Pointer(&t.hdrs[from])), uintptr(to-from), uintptr(flags), 0, 0)
 	if errno != 0 {
 		return 0, errno
 	}
