@@ -295,9 +295,10 @@ func TestReaderErrors(t *testing.T) {
 		{"no interface", ng(func(f *ngFile) { f.block(blockEnhanced, f.words(0, 0, 0, 0, 0)) }), "not a valid capture file: a packet of interface 0, which no block describes"},
 		{"clock too fine", ng(func(f *ngFile) { f.iface(20, 0) }), "not a valid capture file: a clock finer than a 64-bit stamp can hold"},
 		{"packet beyond block", ng(func(f *ngFile) { f.iface(9, 0).block(blockEnhanced, f.words(0, 0, 0, 8, 8, 0)) }), "not a valid capture file: a packet of 8 octets in a block of 4"},
-		{"short blocks", ng(func(f *ngFile) { f.block(blockEnhanced, nil) }), "unexpected EOF"},
-		{"short simple block", ng(func(f *ngFile) { f.block(blockSimple, nil) }), "unexpected EOF"},
-		{"short interface", ng(func(f *ngFile) { f.block(blockInterface, nil) }), "unexpected EOF"},
+		{"short enhanced block", ng(func(f *ngFile) { f.iface(9, 0).block(blockEnhanced, nil) }), "not a valid capture file: an enhanced packet block of 12 octets"},
+		{"short simple block", ng(func(f *ngFile) { f.block(blockSimple, nil) }), "not a valid capture file: a simple packet block of 12 octets"},
+		{"short packet block", ng(func(f *ngFile) { f.block(blockPacket, nil) }), "not a valid capture file: a packet block of 12 octets"},
+		{"short interface", ng(func(f *ngFile) { f.block(blockInterface, nil) }), "not a valid capture file: an interface block of 12 octets"},
 	} {
 		packets, _, err := readAll(c.file)
 		if err == nil || err.Error() != c.want || len(packets) != 0 {

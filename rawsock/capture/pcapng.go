@@ -3,7 +3,6 @@ package capture
 import (
 	"encoding/binary"
 	"fmt"
-	"io"
 	"math/bits"
 	"time"
 )
@@ -70,7 +69,7 @@ func (r *Reader) readBlock() (kind uint32, body []byte, err error) {
 
 func (r *Reader) addInterface(b []byte) error {
 	if len(b) < 8 {
-		return io.ErrUnexpectedEOF
+		return short("an interface", b)
 	}
 	f := iface{link: r.order.Uint16(b), snapshot: r.order.Uint32(b[4:]), clock: clock{exponent: 6}}
 	r.options(b[8:], func(code uint16, value []byte) {
@@ -96,7 +95,7 @@ const maxInterfaces = 1 << 16
 
 func (r *Reader) enhanced(b []byte) (Packet, bool, error) {
 	if len(b) < 20 {
-		return Packet{}, false, io.ErrUnexpectedEOF
+		return Packet{}, false, short("an enhanced packet", b)
 	}
 	return r.packet(r.order.Uint32(b), b[4:])
 }
@@ -105,7 +104,7 @@ func (r *Reader) enhanced(b []byte) (Packet, bool, error) {
 // interface field is different.
 func (r *Reader) obsolete(b []byte) (Packet, bool, error) {
 	if len(b) < 20 {
-		return Packet{}, false, io.ErrUnexpectedEOF
+		return Packet{}, false, short("a packet", b)
 	}
 	return r.packet(uint32(r.order.Uint16(b)), b[4:])
 }
@@ -140,7 +139,7 @@ func (r *Reader) packet(index uint32, b []byte) (Packet, bool, error) {
 // simple reads a simple packet block, which has neither stamp nor options.
 func (r *Reader) simple(b []byte) (Packet, bool, error) {
 	if len(b) < 4 {
-		return Packet{}, false, io.ErrUnexpectedEOF
+		return Packet{}, false, short("a simple packet", b)
 	}
 	f, err := r.iface(0)
 	if err != nil {
@@ -153,6 +152,11 @@ func (r *Reader) simple(b []byte) (Packet, bool, error) {
 	}
 	p := Packet{Missing: missing(captured, original)}
 	return p, r.unwrap(&p, f.link, b[4:4+captured]), nil
+}
+
+// short reports a block that is whole, but too small for what it is.
+func short(kind string, body []byte) error {
+	return fmt.Errorf("%w: %s block of %d octets", ErrFormat, kind, blockFraming+len(body))
 }
 
 func (r *Reader) iface(index uint32) (iface, error) {

@@ -20,11 +20,12 @@ type Comment func(datagram []byte, outgoing bool) string
 type Recorder struct {
 	comment Comment
 
-	mu    sync.Mutex
-	file  io.WriteCloser
-	out   *Writer
-	flush *time.Timer // nil while nothing waits
-	err   error
+	mu     sync.Mutex
+	file   io.WriteCloser
+	out    *Writer
+	flush  *time.Timer // nil while nothing waits
+	err    error       // the first of writing
+	closed bool
 }
 
 // Create returns a Recorder that writes to the named file. A new file is
@@ -46,11 +47,11 @@ func NewRecorder(w io.WriteCloser, application string, comment Comment) *Recorde
 	return r
 }
 
-// Segment records a datagram. After the first error it does nothing.
+// Segment records a datagram. After the first error, or Close, it does nothing.
 func (r *Recorder) Segment(at time.Time, datagram []byte, outgoing bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.err != nil {
+	if r.err != nil || r.closed {
 		return
 	}
 	p := Packet{Datagram: datagram, At: at, Direction: Inbound}
@@ -70,7 +71,7 @@ func (r *Recorder) flushLate() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.flush = nil
-	if r.err == nil {
+	if r.err == nil && !r.closed {
 		r.err = r.out.Flush()
 	}
 }
@@ -87,6 +88,10 @@ func (r *Recorder) Err() error {
 func (r *Recorder) Close() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.closed {
+		return os.ErrClosed
+	}
+	r.closed = true
 	if r.flush != nil {
 		r.flush.Stop()
 		r.flush = nil
@@ -98,6 +103,5 @@ func (r *Recorder) Close() error {
 	if cerr := r.file.Close(); err == nil {
 		err = cerr
 	}
-	r.err = os.ErrClosed
 	return err
 }
