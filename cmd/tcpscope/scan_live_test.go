@@ -164,7 +164,7 @@ func TestLiveLoss(t *testing.T) {
 	topology.Links[0].AtoB, topology.Links[0].BtoA = bad, bad
 	lab := netlab.Start(t, topology)
 	repeat(t, func(t *testing.T) {
-		s := scanFrom(t, lab.Host("ant"), "syn", "-p", "1-1000", "--tries", "8", "10.0.2.2")
+		s := scanFrom(t, lab.Host("ant"), "syn", "-p", "1-1000", "--tries", "8", "--timeout", "500ms", "10.0.2.2")
 		check(t, s, 1, 1000)
 	})
 	if lost := lab.Counters("ant", "router").Lost + lab.Counters("router", "ant").Lost; lost == 0 {
@@ -246,16 +246,17 @@ func TestLiveHosts(t *testing.T) {
 	topology.Hosts[2].Firewall = netlab.Firewall{Rules: []netlab.Rule{{Hook: netlab.Input, Action: netlab.Drop}}}
 	lab := netlab.Start(t, topology)
 	tests := []struct {
-		target, status string
+		target, status, timeout string
 	}{
-		{"10.0.1.77", "no-arp"},
-		{"10.0.2.77", "unreachable"},
-		{"10.0.2.2", "silent"},
-		{"192.0.2.1", "unreachable"},
+		{"10.0.1.77", "no-arp", "500ms"},
+		{"10.0.2.77", "unreachable", "2s"}, // the router gives up after three
+		{"10.0.2.2", "silent", "500ms"},
+		{"192.0.2.1", "unreachable", "500ms"},
 	}
 	for _, test := range tests {
-		t.Run(test.status, func(t *testing.T) {
-			s := scanFrom(t, lab.Host("ant"), "syn", "-p", "201-210", "--tries", "2", test.target)
+		t.Run(test.target, func(t *testing.T) {
+			t.Parallel() // they wait for timers of the kernel's
+			s := scanFrom(t, lab.Host("ant"), "syn", "-p", "201-210", "--tries", "2", "--timeout", test.timeout, test.target)
 			var hosts []string
 			for _, o := range s.Objects {
 				if o.Kind == "host-status" {

@@ -206,6 +206,70 @@ func TestLiveStatusLine(t *testing.T) {
 	}
 }
 
+func TestLiveCraftStatusLine(t *testing.T) {
+	lab := netlab.Start(t, netlab.Pair())
+	cmd := command("craft -c 1000 -i 1h 10.0.0.2:9 -o jsonl")
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := lab.Host("ant").Start(cmd); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(stdout)
+	for range 3 { // the run, our segment, the answer
+		lines.Scan()
+	}
+	cmd.Process.Signal(syscall.SIGUSR1)
+	status, err := bufio.NewReader(stderr).ReadString('\n')
+	if want := "tcpscope: 1 sent, 1 received\n"; err != nil || status != want {
+		t.Errorf("%q, %v", status, err)
+	}
+	cmd.Process.Signal(os.Interrupt)
+	for lines.Scan() {
+		continue
+	}
+	if status := ended(t, cmd.Wait()); status != exitInterrupted {
+		t.Errorf("exit status %d", status)
+	}
+}
+
+// A pipe for the capture is opened once: its reader takes a close for the end.
+func TestCapturePipeIsNotTried(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := unix.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	// To open it would wait for a reader, of which there is none.
+	if err := writable(pipe); err != nil {
+		t.Error(err)
+	}
+}
+
+// SIGKILL leaves nothing half.
+func TestLiveKilled(t *testing.T) {
+	lab := netlab.Start(t, netlab.Firewalled())
+	dir := t.TempDir()
+	cmd := command("syn -p 1-1000 --rate 100 10.0.2.2 -o jsonl -o json=" + filepath.Join(dir, "json"))
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := lab.Host("ant").Start(cmd); err != nil {
+		t.Fatal(err)
+	}
+	bufio.NewReader(stdout).ReadString('\n')
+	cmd.Process.Kill()
+	cmd.Wait()
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
 // Without CAP_NET_RAW the program says what is missing and how to get it.
 func TestLiveNoPrivilege(t *testing.T) {
 	netlab.Live(t)

@@ -3,11 +3,15 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net/netip"
-	"os"
+	"strings"
 	"testing"
+
+	"github.com/creack/pty"
+	"github.com/urfave/cli/v2"
 
 	"github.com/tcpscope/tcpscope/probe"
 	"github.com/tcpscope/tcpscope/probe/finding"
@@ -86,19 +90,70 @@ func TestAlternatives(t *testing.T) {
 	}
 }
 
-// Colour is for terminals, unless asked for.
-func TestColor(t *testing.T) {
-	null, err := os.Open(os.DevNull)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer null.Close()
-	if isTerminal(null) || isTerminal(io.Discard) {
-		t.Error("what is no terminal passes for one")
-	}
+func TestGetenv(t *testing.T) {
 	p := &program{environment: []string{"A=1", "B=2", "A=3"}}
 	if p.getenv("A") != "3" || p.getenv("B") != "2" || p.getenv("C") != "" {
 		t.Errorf("%q %q %q", p.getenv("A"), p.getenv("B"), p.getenv("C"))
+	}
+}
+
+// Colour is for terminals that have it, unless asked for.
+func TestColor(t *testing.T) {
+	master, terminal, err := pty.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer master.Close()
+	defer terminal.Close()
+	for _, test := range []struct {
+		stdout            io.Writer
+		environment, flag string
+		want              bool
+	}{
+		{terminal, "", "auto", true},
+		{terminal, "NO_COLOR=", "auto", true},
+		{terminal, "NO_COLOR=0", "auto", false},
+		{terminal, "TERM=dumb", "auto", false},
+		{terminal, "", "never", false},
+		{terminal, "NO_COLOR=1", "always", true},
+		{io.Discard, "", "auto", false},
+		{io.Discard, "TERM=dumb", "always", true},
+	} {
+		p := &program{stdout: test.stdout, environment: []string{test.environment}}
+		set := flag.NewFlagSet("", flag.ContinueOnError)
+		set.String("color", test.flag, "")
+		if got, err := p.color(cli.NewContext(nil, set, nil)); got != test.want || err != nil {
+			t.Errorf("%+v: %v, %v", test, got, err)
+		}
+	}
+}
+
+func TestColumns(t *testing.T) {
+	master, terminal, err := pty.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer master.Close()
+	defer terminal.Close()
+	if n := columns(terminal); n != 80 {
+		t.Errorf("a terminal that does not know its size has %d columns", n)
+	}
+	if err := pty.Setsize(terminal, &pty.Winsize{Cols: 50, Rows: 5}); err != nil {
+		t.Fatal(err)
+	}
+	if a, b := columns(terminal), columns(io.Discard); a != 50 || b != 80 {
+		t.Errorf("%d and %d columns", a, b)
+	}
+}
+
+// Whatever an error says, it is one line that does nothing to a terminal.
+func TestComplain(t *testing.T) {
+	var stderr strings.Builder
+	complain(&stderr, errors.Join(errors.New("first\x1b[2J"), hinted{errors.New("second"), "less"}))
+	complain(&stderr, verdict(1))
+	complain(&stderr, nil)
+	if want := "tcpscope: error: first\\x1b[2J; second\ntcpscope: hint: less\n"; stderr.String() != want {
+		t.Errorf("got %q, want %q", stderr.String(), want)
 	}
 }
 
