@@ -66,7 +66,7 @@ func (p *program) demo(c *cli.Context) error {
 		fmt.Fprintf(p.stdout, "%s\n", tour.say)
 		err := p.inLab(c.Context, tour.topology, func(s *netlab.Session) error {
 			for _, scene := range tour.scenes {
-				if err := p.show(s, scene); err != nil {
+				if err := p.show(s, scene, c.String("color")); err != nil {
 					return err
 				}
 			}
@@ -80,10 +80,10 @@ func (p *program) demo(c *cli.Context) error {
 	return nil
 }
 
-// show runs one scene.
-func (p *program) show(s *netlab.Session, scene scene) error {
+// show runs one scene. Its command is coloured as the demo is to be.
+func (p *program) show(s *netlab.Session, scene scene, color string) error {
 	fmt.Fprintf(p.stdout, "\n# %s\n$ %s\n", strings.ReplaceAll(scene.say, "\n", "\n# "), scene.command)
-	err := p.inHost(s.Run, "ant", strings.Fields(scene.command))
+	err := p.inHost(s.Run, "ant", append(strings.Fields(scene.command), "--color="+color))
 	var status verdict
 	if err != nil && !errors.As(err, &status) {
 		return err

@@ -354,7 +354,7 @@ func TestLiveCraftSparesConnections(t *testing.T) {
 func TestLiveDemo(t *testing.T) {
 	netlab.Live(t)
 	start := time.Now()
-	cmd := command("demo")
+	cmd := command("demo --color always")
 	out, err := cmd.CombinedOutput()
 	if status := ended(t, err); status != 0 {
 		t.Fatalf("exit status %d\n%s", status, out)
@@ -362,7 +362,7 @@ func TestLiveDemo(t *testing.T) {
 	if d := time.Since(start); d > 15*time.Second {
 		t.Errorf("it took %v", d)
 	}
-	for _, want := range []string{"open ", "closed ", "no-reply", "icmp-port-unreachable", "icmp-admin-prohibited", "icmp-host-prohibited", "10.0.1.1"} {
+	for _, want := range []string{"closed", "no-reply", "icmp-port-unreachable", "icmp-admin-prohibited", "icmp-host-prohibited", "10.0.1.1", "\x1b[1;32mopen"} {
 		if !bytes.Contains(out, []byte(want)) {
 			t.Errorf("no %q in:\n%s", want, out)
 		}
