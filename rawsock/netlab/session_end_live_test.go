@@ -14,26 +14,20 @@ import (
 	"github.com/tcpscope/tcpscope/rawsock/netlab"
 )
 
-// A command that notes the signals it gets.
-const noteSignals = `exec 2>/dev/null; trap 'echo got TERM; exit 3' TERM; trap 'echo got HUP; exit 4' HUP; echo ready; while :; do sleep 0.05; done`
-
 func TestSessionSignalsForwarded(t *testing.T) {
 	s := mustOpenSession(t)
-	pr, cmd := startPiped(t, enterCommand(s, "sh", "-c", noteSignals))
+	pr, cmd := startPiped(t, enterCommand(s, played("note")...))
 	waitLine(t, pr, "ready")
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	waitLine(t, pr, "got TERM")
-	_ = cmd.Wait()
-	if status := cmd.ProcessState.ExitCode(); status != 3 {
-		t.Errorf("status %d, want 3", status)
-	}
+	waitLine(t, pr, "got terminated")
+	wantStatus(t, cmd, 3)
 }
 
 func TestSessionClientGone(t *testing.T) {
 	s := mustOpenSession(t)
-	pr, cmd := startPiped(t, enterCommand(s, "sh", "-c", noteSignals))
+	pr, cmd := startPiped(t, enterCommand(s, played("note")...))
 	waitLine(t, pr, "ready")
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
@@ -41,8 +35,8 @@ func TestSessionClientGone(t *testing.T) {
 	_ = cmd.Wait()
 	// The pipe ends when the command has: nothing of it is left.
 	rest, err := io.ReadAll(pr)
-	if err != nil || string(rest) != "got HUP\n" {
-		t.Errorf("the command said %q, error %v, want got HUP", rest, err)
+	if err != nil || string(rest) != "got hangup\n" {
+		t.Errorf("the command said %q, error %v, want got hangup", rest, err)
 	}
 }
 
@@ -90,19 +84,16 @@ func TestRunHelper(t *testing.T) {
 
 // runCommand is a lab's owner in a process of its own.
 func runCommand(args ...string) *exec.Cmd {
-	cmd := exec.Command("/proc/self/exe", append([]string{"-test.run=^TestRunHelper$", "--"}, args...)...)
+	cmd := exec.Command(self, append([]string{"-test.run=^TestRunHelper$", "--"}, args...)...)
 	cmd.Env = append(os.Environ(), runEnv+"=1")
 	return cmd
 }
-
-// A command that counts what it is sent, and ends by itself.
-const countInterrupts = `n=0; trap 'n=$((n+1)); echo interrupt $n' INT; trap 'echo total $n; exit 6' TERM; echo ready; while :; do sleep 0.05; done`
 
 // TestSessionCtrlC presses Ctrl-C on the terminal of a lab's owner: the command
 // is in its process group and gets one SIGINT, not the owner's too.
 func TestSessionCtrlC(t *testing.T) {
 	netlab.Live(t)
-	cmd := runCommand("sh", "-c", countInterrupts)
+	cmd := runCommand(played("count")...)
 	screen := startTerminal(t, cmd)
 	screen.expect("ready")
 	for i := range 3 {
@@ -113,16 +104,13 @@ func TestSessionCtrlC(t *testing.T) {
 		t.Fatal(err)
 	}
 	screen.expect("total 3")
-	_ = cmd.Wait()
-	if status := cmd.ProcessState.ExitCode(); status != 6 {
-		t.Errorf("status %d, want 6", status)
-	}
+	wantStatus(t, cmd, 6)
 }
 
 // TestSessionInterrupted sends SIGINT to a lab's owner alone.
 func TestSessionInterrupted(t *testing.T) {
 	netlab.Live(t)
-	pr, cmd := startPiped(t, runCommand("sh", "-c", countInterrupts))
+	pr, cmd := startPiped(t, runCommand(played("count")...))
 	waitLine(t, pr, "ready")
 	for _, step := range []struct {
 		sig  syscall.Signal
@@ -133,16 +121,13 @@ func TestSessionInterrupted(t *testing.T) {
 		}
 		waitLine(t, pr, step.want)
 	}
-	_ = cmd.Wait()
-	if status := cmd.ProcessState.ExitCode(); status != 6 {
-		t.Errorf("status %d, want 6", status)
-	}
+	wantStatus(t, cmd, 6)
 }
 
 // TestSessionOwnerKilled kills a lab's owner: nothing is left of the lab.
 func TestSessionOwnerKilled(t *testing.T) {
 	netlab.Live(t)
-	pr, cmd := startPiped(t, runCommand("sh", "-c", "trap '' HUP INT TERM; (sleep 1000 &); echo ready; sleep 1000"))
+	pr, cmd := startPiped(t, runCommand(played("stubborn")...))
 	waitLine(t, pr, "ready")
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)

@@ -102,7 +102,7 @@ func mustOpenSession(t *testing.T) *netlab.Session {
 
 // enterCommand is a client in a process of its own.
 func enterCommand(s *netlab.Session, args ...string) *exec.Cmd {
-	cmd := exec.Command("/proc/self/exe", append([]string{"-test.run=^TestEnterHelper$", "--"}, args...)...)
+	cmd := exec.Command(self, append([]string{"-test.run=^TestEnterHelper$", "--"}, args...)...)
 	cmd.Env = append(os.Environ(), enterEnv+"="+s.Name())
 	return cmd
 }
@@ -134,18 +134,18 @@ func TestSessionCommands(t *testing.T) {
 		"enter name": func(p netlab.Process) (int, error) { return netlab.Enter(s.Name(), p) },
 	}
 	tests := []struct {
-		name, host, script string
-		want               string
-		status             int
+		name, host string
+		want       string
+		status     int
 	}{
-		{"status", "ant", "exit 7", "", 7},
-		{"signal", "ant", "kill -KILL $$", "", 128 + 9},
-		{"output", "apple", "echo out; echo err >&2", "out\nerr\n", 0},
-		{"host's namespace", "apple", `while read -r name rest; do case $name in ant:|apple:) echo $name;; esac; done </proc/thread-self/net/dev`, "ant:\n", 0},
-		{"first host", "", `echo $TCPSCOPE_HOST in $TCPSCOPE_LAB`, "ant in " + s.Name() + "\n", 0},
-		{"machine's name", "apple", "cat /proc/sys/kernel/hostname", "apple\n", 0},
-		{"input", "ant", "cat", "typed\n", 0},
-		{"directory", "ant", "pwd", mustGetwd(t) + "\n", 0},
+		{"status", "ant", "", 7},
+		{"killed", "ant", "", 128 + 9},
+		{"output", "apple", "out\nerr\n", 0},
+		{"devices", "apple", "ant\n", 0},
+		{"environment", "", "ant in " + s.Name() + "\n", 0},
+		{"hostname", "apple", "apple\n", 0},
+		{"input", "ant", "typed\n", 0},
+		{"directory", "ant", mustGetwd(t) + "\n", 0},
 	}
 	for way, do := range ways {
 		for _, tt := range tests {
@@ -159,7 +159,7 @@ func TestSessionCommands(t *testing.T) {
 				w.Close()
 				got := output(t, func(w *os.File) {
 					status, err := do(netlab.Process{
-						Host: tt.host, Args: []string{"sh", "-c", tt.script}, Stdin: stdin, Stdout: w, Stderr: w,
+						Host: tt.host, Args: played(tt.name), Stdin: stdin, Stdout: w, Stderr: w,
 					})
 					if err != nil || status != tt.status {
 						t.Errorf("status %d, error %v, want status %d", status, err, tt.status)
@@ -184,7 +184,7 @@ func mustGetwd(t *testing.T) string {
 
 func TestSessionErrors(t *testing.T) {
 	s := mustOpenSession(t)
-	sh := []string{"sh", "-c", "exit 0"}
+	command := played("status")
 	tests := []struct {
 		name string
 		lab  string
@@ -192,15 +192,15 @@ func TestSessionErrors(t *testing.T) {
 		is   error
 		want string
 	}{
-		{"unknown host", s.Name(), netlab.Process{Host: "pear", Args: sh}, nil,
+		{"unknown host", s.Name(), netlab.Process{Host: "pear", Args: command}, nil,
 			`lab session has no host "pear": its hosts are ant, apple`},
-		{"unknown lab", "orchard", netlab.Process{Args: sh}, netlab.ErrNoLab,
+		{"unknown lab", "orchard", netlab.Process{Args: command}, netlab.ErrNoLab,
 			"orchard: no such lab is running (running: session)"},
 		{"unknown command", s.Name(), netlab.Process{Args: []string{"no-such-command"}}, exec.ErrNotFound,
 			`exec: "no-such-command": executable file not found in $PATH`},
-		{"bad name", "a/b", netlab.Process{Args: sh}, nil,
+		{"bad name", "a/b", netlab.Process{Args: command}, nil,
 			`lab name "a/b": letters, digits, '-', '_' and '.' only`},
-		{"command too long", s.Name(), netlab.Process{Args: []string{"sh", strings.Repeat("x", 200_000)}}, nil,
+		{"command too long", s.Name(), netlab.Process{Args: played("status", strings.Repeat("x", 200_000))}, nil,
 			"at most 196608 fit"},
 	}
 	for _, tt := range tests {
@@ -233,7 +233,7 @@ func TestSessionNames(t *testing.T) {
 		t.Error(err)
 	}
 	wantRunning("session-2")
-	if _, err := first.Run(netlab.Process{Args: []string{"true"}}); err == nil {
+	if _, err := first.Run(netlab.Process{Args: played("status")}); err == nil {
 		t.Error("a closed session runs commands")
 	}
 }
@@ -252,7 +252,7 @@ func TestSessionReachesHosts(t *testing.T) {
 	s := mustOpenSession(t)
 	// A client of a real connection, in another process, in the lab.
 	got := output(t, func(w *os.File) {
-		cmd := netlab.Process{Host: "ant", Args: []string{"/proc/self/exe", "-test.run=^TestDialHelper$"}, Stdout: w, Stderr: w}
+		cmd := netlab.Process{Host: "ant", Args: []string{self, "-test.run=^TestDialHelper$"}, Stdout: w, Stderr: w}
 		t.Setenv(dialEnv, "10.0.0.2:7")
 		if status, err := s.Run(cmd); err != nil || status != 0 {
 			t.Errorf("status %d, error %v", status, err)

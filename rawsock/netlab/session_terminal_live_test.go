@@ -5,7 +5,9 @@ package netlab_test
 import (
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -24,7 +26,7 @@ func startTerminal(t *testing.T, cmd *exec.Cmd) screen {
 	defer slave.Close()
 	s := screen{t: t, master: master}
 	s.resize(33, 111)
-	cmd.Env = append(cmd.Env, "SHELL=/bin/sh", "ENV=")
+	cmd.Env = append(cmd.Env, "SHELL="+self)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	if err := cmd.Start(); err != nil {
@@ -38,49 +40,82 @@ func startTerminal(t *testing.T, cmd *exec.Cmd) screen {
 
 func TestSessionTerminal(t *testing.T) {
 	s := mustOpenSession(t)
-	// A shell around the client tells what has become of the terminal.
+	// A program around the client tells what has become of the terminal.
 	client := enterCommand(s)
-	exe, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command("/bin/sh", append([]string{"-c", `"$@"; status=$?; stty -a | tr ' ' '\n' | grep -qx icanon && echo restored; exit $status`, "sh", exe}, client.Args[1:]...)...)
+	around := played("around", client.Args...)
+	cmd := exec.Command(around[0], around[1:]...)
 	cmd.Env = client.Env
 	screen := startTerminal(t, cmd)
 	screen.expect("apple# ")
-	screen.typed("stty size\n")
+	screen.typed("size\n")
 	screen.expect("33 111")
-	// Job control: the shell survives what interrupts its foreground job. The
-	// quotes keep the echo of what is typed from being taken for the output.
-	screen.typed("sh -c 'echo star\"\"ted; exec sleep 1000'\n")
+	// Job control: the shell survives what interrupts its foreground job.
+	screen.typed("job\n")
 	screen.expect("started")
 	screen.typed("\x03")
+	screen.expect("by interrupt")
 	screen.expect("apple# ")
-	screen.typed("echo status=$?\n")
-	screen.expect("status=130")
 	screen.resize(44, 122)
-	screen.typed("while [ \"$(stty size)\" != '44 122' ]; do :; done; echo resi''zed\n")
-	screen.expect("resized")
-	screen.typed("exit 5\n")
+	screen.typed("resized\n")
+	screen.expect("now 44 122")
+	screen.typed("exit\n")
 	// As it was, line by line.
 	screen.expect("restored")
-	_ = cmd.Wait()
-	if status := cmd.ProcessState.ExitCode(); status != 5 {
-		t.Errorf("status %d, want 5", status)
-	}
+	wantStatus(t, cmd, 5)
 }
 
 func TestSessionTerminalTerminated(t *testing.T) {
 	s := mustOpenSession(t)
-	cmd := enterCommand(s, "sh", "-c", "trap '' HUP TERM; echo ready; while :; do sleep 1; done")
+	cmd := enterCommand(s, played("stubborn")...)
 	screen := startTerminal(t, cmd)
 	screen.expect("ready")
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
+	wantStatus(t, cmd, 128+15)
+}
+
+// What is typed and never read does not keep the client when its command ends.
+func TestSessionTerminalUnread(t *testing.T) {
+	s := mustOpenSession(t)
+	end := filepath.Join(t.TempDir(), "end")
+	cmd := enterCommand(s, played("unread", end)...)
+	screen := startTerminal(t, cmd)
+	screen.expect("ready")
+	var octets atomic.Int64
+	go func() { // until nothing fits any more, and the terminal is gone
+		for {
+			n, err := screen.master.WriteString("x")
+			if err != nil {
+				return
+			}
+			octets.Add(int64(n))
+		}
+	}()
+	// The two terminals on the way hold some 70 KB each.
+	full, before := 0, int64(0)
+	if !await(func() bool {
+		now := octets.Load()
+		if full++; now != before {
+			full = 0
+		}
+		before = now
+		return full == 100
+	}) {
+		t.Fatalf("%d octets typed, and no end", before)
+	}
+	if err := os.WriteFile(end, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	wantStatus(t, cmd, 4)
+}
+
+// wantStatus waits for a program's end.
+func wantStatus(t *testing.T, cmd *exec.Cmd, want int) {
+	t.Helper()
 	_ = cmd.Wait()
-	if status := cmd.ProcessState.ExitCode(); status != 128+15 {
-		t.Errorf("status %d, want %d", status, 128+15)
+	if status := cmd.ProcessState.ExitCode(); status != want {
+		t.Errorf("status %d, want %d", status, want)
 	}
 }
 
