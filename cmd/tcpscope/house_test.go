@@ -215,10 +215,8 @@ func globals(t *testing.T, all []source) map[string]map[string]string {
 }
 
 // embedded reports whether a variable is filled in by the compiler.
-func embedded(g *ast.GenDecl) bool { return g.Doc != nil && hasEmbed(g.Doc) }
-
-func hasEmbed(c *ast.CommentGroup) bool {
-	return slices.ContainsFunc(c.List, func(c *ast.Comment) bool { return strings.HasPrefix(c.Text, "//go:embed") })
+func embedded(g *ast.GenDecl) bool {
+	return g.Doc != nil && slices.ContainsFunc(g.Doc.List, func(c *ast.Comment) bool { return strings.HasPrefix(c.Text, "//go:embed") })
 }
 
 // assigned finds a place where the package-level variable name of a room is
