@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/tcpscope/tcpscope/rawsock/netlab"
@@ -51,8 +52,14 @@ func send(t *testing.T, lab *netlab.Lab, n int) []int {
 	if !await(func() bool { return settled(lab.Counters("ant", "apple"), before.Received+uint64(n)) }) {
 		t.Fatalf("%+v", lab.Counters("ant", "apple"))
 	}
+	after := lab.Counters("ant", "apple")
+	due := int(after.Forwarded-before.Forwarded) - int(after.Corrupted-before.Corrupted)
 	for {
-		receiver.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+		limit := 5 * time.Second
+		if len(numbers) >= due {
+			limit = 10 * time.Millisecond // for what should not be there
+		}
+		receiver.SetReadDeadline(time.Now().Add(limit))
 		m, err := receiver.Read(buffer)
 		if err != nil {
 			return numbers
@@ -115,7 +122,11 @@ func TestCorruption(t *testing.T) {
 func TestDelay(t *testing.T) {
 	const delay = 3 * time.Millisecond
 	lab := netlab.Start(t, shaped(func(l *netlab.Link) { l.AtoB.Delay, l.Log = delay, 200 }))
-	send(t, lab, 100)
+	// One by one: what holds up a burst holds up all of it.
+	const n = 20
+	for range n {
+		send(t, lab, 1)
+	}
 	var excess []time.Duration
 	for _, p := range lab.Passages("ant", "apple") {
 		if !p.FromA {
@@ -127,12 +138,12 @@ func TestDelay(t *testing.T) {
 		excess = append(excess, p.Out.Sub(p.In)-delay)
 	}
 	slices.Sort(excess)
-	if len(excess) != 100 || excess[0] < 0 {
+	if len(excess) != n || excess[0] < 0 {
 		t.Fatalf("%d passages, the fastest %v too fast", len(excess), -excess[0])
 	}
-	// A loaded machine delays some; half of them it can hardly delay so much.
-	if median := excess[len(excess)/2]; median > 2*time.Millisecond {
-		t.Errorf("median excess %v", median)
+	// A loaded machine delays many of them, but hardly all.
+	if excess[0] > 2*time.Millisecond {
+		t.Errorf("%v late at best", excess[0])
 	}
 }
 
@@ -219,10 +230,33 @@ func TestCraftedHost(t *testing.T) {
 	}
 }
 
-// A link with nothing to do needs no processor time.
+// A link with nothing to do needs no processor time, even when somebody has
+// removed its device.
 func TestIdle(t *testing.T) {
-	lab := netlab.Start(t, shaped(func(l *netlab.Link) { l.AtoB.Delay = time.Millisecond }))
-	send(t, lab, 10)
+	for name, leave := range map[string]func() error{
+		"whole": func() error { return nil },
+		"cut": func() error {
+			link, err := netlink.LinkByName("apple")
+			if err != nil {
+				return err
+			}
+			return netlink.LinkDel(link)
+		},
+	} {
+		lab := netlab.Start(t, shaped(func(l *netlab.Link) { l.AtoB.Delay = time.Millisecond }))
+		send(t, lab, 10)
+		if err := lab.Host("ant").Do(leave); err != nil {
+			t.Fatal(err)
+		}
+		if used := restless(t); used > 100*time.Millisecond {
+			t.Errorf("%s: 300 ms of rest took %v of processor time", name, used)
+		}
+	}
+}
+
+// restless returns the processor time that 300 ms of doing nothing take.
+func restless(t *testing.T) time.Duration {
+	t.Helper()
 	var before, after syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &before); err != nil {
 		t.Fatal(err)
@@ -231,8 +265,5 @@ func TestIdle(t *testing.T) {
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &after); err != nil {
 		t.Fatal(err)
 	}
-	used := time.Duration(after.Utime.Nano()+after.Stime.Nano()) - time.Duration(before.Utime.Nano()+before.Stime.Nano())
-	if used > 100*time.Millisecond {
-		t.Errorf("300 ms of rest took %v of processor time", used)
-	}
+	return time.Duration(after.Utime.Nano()+after.Stime.Nano()) - time.Duration(before.Utime.Nano()+before.Stime.Nano())
 }
