@@ -24,7 +24,7 @@ type csvWriter struct {
 }
 
 // newCSV returns a writer for those kinds of objects. The header is left out
-// where the file has it already.
+// where the file has it already, and otherwise comes with the first row.
 func newCSV(w io.WriteCloser, kinds []string, header bool) (*csvWriter, error) {
 	c := &csvWriter{out: csv.NewWriter(w), file: w, columns: csvColumns(kinds)}
 	c.out.UseCRLF = true
@@ -32,7 +32,7 @@ func newCSV(w io.WriteCloser, kinds []string, header bool) (*csvWriter, error) {
 	if !header {
 		return c, nil
 	}
-	return c, c.flush(c.columns)
+	return c, c.out.Write(c.columns)
 }
 
 // csvColumns returns the header.
@@ -61,19 +61,18 @@ func (c *csvWriter) Write(r finding.Record) error {
 		}
 		c.row[i] = csvValue(f.Value)
 	}
-	return c.flush(c.row)
-}
-
-// flush writes a row at once.
-func (c *csvWriter) flush(row []string) error {
-	if err := c.out.Write(row); err != nil {
+	if err := c.out.Write(c.row); err != nil {
 		return err
 	}
+	return c.flush()
+}
+
+func (c *csvWriter) flush() error {
 	c.out.Flush()
 	return c.out.Error()
 }
 
-func (c *csvWriter) Close() error { return c.file.Close() }
+func (c *csvWriter) Close() error { return closing(nil, c.flush, c.file.Close) }
 
 // csvValue writes a value in one cell. Lists are separated by semicolons, for
 // TCP options have commas of their own.

@@ -207,7 +207,7 @@ func (p *program) runCraft(ctx context.Context, s settings, spec probe.CraftSpec
 	if s.dryRun {
 		return p.dryCraft(s, spec)
 	}
-	job, err := p.begin(s, brief{
+	job, err := p.begin(ctx, s, brief{
 		kinds: []string{"run", "segment", "error", "summary"},
 		first: spec.Target.Addr(),
 		describe: func(_ []byte, outgoing bool) string {

@@ -48,7 +48,7 @@ func (s settings) rng() *rand.Rand { return rand.New(rand.NewPCG(uint64(s.seed),
 
 // begin opens the outputs, and reports how the run was started. Nothing is
 // sent yet.
-func (p *program) begin(s settings, b brief) (*job, error) {
+func (p *program) begin(ctx context.Context, s settings, b brief) (*job, error) {
 	j := &job{settings: s, start: time.Now()}
 	j.world = &world{device: s.device, source: s.source, opened: j.opened}
 	j.progress = report.NewProgress(nil, 0)
@@ -80,7 +80,10 @@ func (p *program) begin(s settings, b brief) (*job, error) {
 	if s.trace {
 		j.world.sinks = append(j.world.sinks, report.NewTrace(j.stderr, nil))
 	}
-	return j, j.report.Write(j.runRecord(p.args, b.first))
+	if err := j.report.Write(j.runRecord(p.args, b.first)); err != nil {
+		return nil, j.end(ctx, err, finding.New("summary"))
+	}
+	return j, nil
 }
 
 // writable finds out whether the capture file can be, before the other

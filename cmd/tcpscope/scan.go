@@ -18,7 +18,7 @@ func (p *program) scan(ctx context.Context, s settings, spec probe.Spec, expect,
 		return p.dryRun(s, plan)
 	}
 	first, _ := plan.Scope.Host(0)
-	job, err := p.begin(s, brief{
+	job, err := p.begin(ctx, s, brief{
 		kinds: []string{"run", "port", "host-status", "error", "summary"},
 		show:  show, first: first, describe: plan.Describe,
 	})

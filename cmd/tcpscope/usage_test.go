@@ -3,9 +3,11 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -162,6 +164,38 @@ func TestUsageErrors(t *testing.T) {
 		if n := strings.Count(stderr, "tcpscope: error: "); n != 1 {
 			t.Errorf("%s: %d lines of error", test.line, n)
 		}
+	}
+}
+
+// unwritable is a standard output on which nothing can be written.
+type unwritable struct{ err error }
+
+func (u unwritable) Write([]byte) (int, error) { return 0, u.err }
+
+// A standard output that cannot be written ends a run before it has sent
+// anything: loudly when the disk is full, quietly when nobody reads. What goes
+// to files is whole.
+func TestUnwritableOutput(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "json")
+	for _, test := range []struct {
+		line string
+		err  error
+		want string
+	}{
+		{"syn 127.0.0.1 -o jsonl", syscall.EPIPE, ""},
+		{"craft 127.0.0.1:80 -o csv", syscall.EPIPE, ""},
+		{"syn 127.0.0.1 -o jsonl -o json=" + file, syscall.ENOSPC, "tcpscope: error: no space left on device\n"},
+	} {
+		var stderr bytes.Buffer
+		args := append([]string{"tcpscope"}, strings.Fields(test.line)...)
+		status := run(context.Background(), args, nil, unwritable{test.err}, &stderr)
+		if status != exitFailed || stderr.String() != test.want {
+			t.Errorf("%s: %v: %d %q", test.line, test.err, status, stderr.String())
+		}
+	}
+	text, err := os.ReadFile(file)
+	if err != nil || !json.Valid(text) || !bytes.Contains(text, []byte(`"exit":3`)) {
+		t.Errorf("%s, %v", text, err)
 	}
 }
 
