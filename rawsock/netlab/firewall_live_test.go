@@ -3,7 +3,6 @@
 package netlab_test
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
@@ -16,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tcpscope/tcpscope/rawsock/netlab"
+	"github.com/tcpscope/tcpscope/rawsock/wire"
 )
 
 // The addresses of line's hosts.
@@ -64,94 +64,6 @@ func timedOut(err error) bool {
 	var timeout net.Error
 	return errors.As(err, &timeout) && timeout.Timeout()
 }
-
-// ear is a raw socket: what a host receives of one protocol.
-type ear int
-
-func openEar(t *testing.T, n *netlab.Node, proto int) ear {
-	t.Helper()
-	fd := -1
-	err := n.Do(func() (err error) {
-		fd, err = unix.Socket(unix.AF_INET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, proto)
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { unix.Close(fd) })
-	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 5}); err != nil {
-		t.Fatal(err)
-	}
-	return ear(fd)
-}
-
-// heard is what a datagram says, as far as these tests care.
-type heard struct {
-	from       netip.Addr
-	ttl        byte
-	icmp       [2]byte // type and code
-	port       uint16  // TCP source port
-	seq, ack   uint32
-	flags      byte
-	window     uint16
-	quotedPort uint16 // TCP destination port in ICMP's original datagram
-}
-
-// next receives one datagram.
-func (e ear) next(t *testing.T) heard {
-	t.Helper()
-	b := make([]byte, 2048)
-	n, _, err := unix.Recvfrom(int(e), b, 0)
-	for err == unix.EINTR {
-		n, _, err = unix.Recvfrom(int(e), b, 0)
-	}
-	if err != nil {
-		t.Fatalf("nothing heard: %v", err)
-	}
-	b = b[:n]
-	body := b[4*(b[0]&15):]
-	from, _ := netip.AddrFromSlice(b[12:16])
-	h := heard{from: from, ttl: b[8]}
-	if b[9] == unix.IPPROTO_ICMP {
-		original := body[8:]
-		h.icmp = [2]byte(body)
-		h.quotedPort = binary.BigEndian.Uint16(original[4*(original[0]&15)+2:])
-		return h
-	}
-	h.port = binary.BigEndian.Uint16(body)
-	h.seq, h.ack = binary.BigEndian.Uint32(body[4:]), binary.BigEndian.Uint32(body[8:])
-	h.flags, h.window = body[13], binary.BigEndian.Uint16(body[14:])
-	return h
-}
-
-// say sends one TCP segment without options from port 40000.
-func (e ear) say(t *testing.T, from, to netip.Addr, port uint16, seq uint32, flags byte) error {
-	t.Helper()
-	b := make([]byte, 20)
-	binary.BigEndian.PutUint16(b, 40000)
-	binary.BigEndian.PutUint16(b[2:], port)
-	binary.BigEndian.PutUint32(b[4:], seq)
-	b[12], b[13] = 5<<4, flags
-	sum := uint32(unix.IPPROTO_TCP + len(b))
-	for _, part := range [][]byte{from.AsSlice(), to.AsSlice(), b} {
-		for i := 0; i < len(part); i += 2 {
-			sum += uint32(binary.BigEndian.Uint16(part[i:]))
-		}
-	}
-	sum = sum>>16 + sum&0xffff
-	sum += sum >> 16
-	binary.BigEndian.PutUint16(b[16:], ^uint16(sum))
-	return unix.Sendto(int(e), b, 0, &unix.SockaddrInet4{Addr: to.As4()})
-}
-
-// The flags of a TCP segment.
-const (
-	fin = 1 << iota
-	syn
-	rst
-	_
-	ack
-)
 
 // TestActions makes a real connection meet every action, on the host and on
 // the router in front of it.
@@ -223,7 +135,7 @@ func TestActions(t *testing.T) {
 					ttl = 63
 				}
 				got := tcp.next(t)
-				if got.port != port || got.flags != rst|ack || got.ttl != ttl || got.from != appleAddr {
+				if got.port != port || got.flags != wire.RST|wire.ACK || got.ttl != ttl || got.from != appleAddr {
 					t.Errorf("heard %+v, want a reset of port %d with TTL %d", got, port, ttl)
 				}
 			})
@@ -261,10 +173,10 @@ func TestOutputRefuses(t *testing.T) {
 	topology.Hosts[0].Firewall.Rules = []netlab.Rule{{Hook: netlab.Output, From: 99, Action: netlab.Drop}}
 	ant := netlab.Start(t, topology).Host("ant")
 	tcp := openEar(t, ant, unix.IPPROTO_TCP)
-	if err := tcp.say(t, antAddr, appleAddr, 99, 1, syn); !errors.Is(err, os.ErrPermission) {
+	if err := tcp.say(t, antAddr, appleAddr, 99, 1, wire.SYN); !errors.Is(err, os.ErrPermission) {
 		t.Errorf("refused port: %v, want EPERM", err)
 	}
-	if err := tcp.say(t, antAddr, appleAddr, 98, 1, syn); err != nil {
+	if err := tcp.say(t, antAddr, appleAddr, 98, 1, wire.SYN); err != nil {
 		t.Errorf("other port: %v", err)
 	}
 }
@@ -278,8 +190,8 @@ func TestDropInvalid(t *testing.T) {
 			tcp := openEar(t, lab.Host("ant"), unix.IPPROTO_TCP)
 			const finSeq, synSeq = 1000, 2000
 			if err := errors.Join(
-				tcp.say(t, antAddr, appleAddr, 81, finSeq, fin),
-				tcp.say(t, antAddr, appleAddr, 81, synSeq, syn),
+				tcp.say(t, antAddr, appleAddr, 81, finSeq, wire.FIN),
+				tcp.say(t, antAddr, appleAddr, 81, synSeq, wire.SYN),
 			); err != nil {
 				t.Fatal(err)
 			}
@@ -287,7 +199,7 @@ func TestDropInvalid(t *testing.T) {
 			if drop {
 				want = synSeq + 1
 			}
-			if got := tcp.next(t); got.flags != rst|ack || got.ack != want {
+			if got := tcp.next(t); got.flags != wire.RST|wire.ACK || got.ack != want {
 				t.Errorf("heard %+v first, want a reset with ack %d", got, want)
 			}
 		})
@@ -377,7 +289,7 @@ func TestSynProxy(t *testing.T) {
 				for got.port != port {
 					got = tcp.next(t)
 				}
-				if got.flags != syn|ack || got.window != 0 || got.ttl != place.ttl {
+				if got.flags != wire.SYN|wire.ACK || got.window != 0 || got.ttl != place.ttl {
 					t.Errorf("port %d: heard %+v, want a SYN-ACK with window 0 and TTL %d", port, got, place.ttl)
 				}
 			}
