@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -30,11 +32,38 @@ import (
 // start it in hosts, signal it and take its privileges away.
 const programEnv = "TCPSCOPE_TEST_PROGRAM"
 
+// peakEnv names a file for the most memory, in KiB, that the program had
+// resident.
+const peakEnv = "TCPSCOPE_TEST_PEAK"
+
 func TestMain(m *testing.M) {
+	if file := os.Getenv(peakEnv); file != "" {
+		os.Exit(measure(file))
+	}
 	if os.Getenv(programEnv) != "" {
 		main()
 	}
 	netlab.TestMain(m)
+}
+
+// measure runs the program once more and writes down its peak. To the kernel a
+// process begins with the peak of the one that started it (execve hands it on),
+// so it cannot be the tests' own process, which may have been large.
+func measure(file string) int {
+	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
+	cmd.Env = append(os.Environ(), peakEnv+"=")
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	err := cmd.Run()
+	if cmd.ProcessState == nil {
+		fmt.Fprintln(os.Stderr, err)
+		return exitFailed
+	}
+	peak := cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss
+	if err := os.WriteFile(file, strconv.AppendInt(nil, peak, 10), 0o600); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return exitFailed
+	}
+	return cmd.ProcessState.ExitCode()
 }
 
 // command is the program with a command line.
