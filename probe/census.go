@@ -68,6 +68,7 @@ type silence struct {
 	port  uint16
 	tries uint8
 	at    int64 // in Unix nanoseconds
+	rtt   time.Duration
 	reply *Reply
 }
 
@@ -87,7 +88,7 @@ func (c *census) add(x Exchange, emit func(Finding) error) (h HostFinding, ok bo
 	r.left--
 	switch {
 	case x.Reply == nil && x.Refused == nil, r.note(x):
-		r.silent = append(r.silent, silence{x.Probe.Port, uint8(x.Tries), x.At.UnixNano(), x.Reply})
+		r.silent = append(r.silent, silence{x.Probe.Port, uint8(x.Tries), x.At.UnixNano(), x.RTT, x.Reply})
 	default:
 		if x.Reply != nil && (!x.Reply.ICMP || x.Reply.From == x.Probe.Addr) {
 			r.alive = true
@@ -130,7 +131,7 @@ func (r *resident) note(x Exchange) bool {
 func (r *resident) release(x Exchange, emit func(Finding) error) error {
 	for _, s := range r.silent {
 		x.Probe.Port, x.Tries, x.At = s.port, int(s.tries), time.Unix(0, s.at)
-		x.Reply, x.RTT, x.Refused = s.reply, 0, nil
+		x.Reply, x.RTT, x.Refused = s.reply, s.rtt, nil
 		if err := emit(Judge(x)); err != nil {
 			return err
 		}
