@@ -13,8 +13,11 @@ import (
 // addLink joins two hosts. Its number makes the hardware addresses.
 func (lab *Lab) addLink(number int, l Link) error {
 	a, b := lab.nodes[l.A.Host], lab.nodes[l.B.Host]
-	a.addrs = append(a.addrs, l.A.Addr.Addr())
-	b.addrs = append(b.addrs, l.B.Addr.Addr())
+	for node, end := range map[*Node]End{a: l.A, b: l.B} {
+		if !node.addr.IsValid() {
+			node.addr = end.Addr.Addr()
+		}
+	}
 	if l.Layer3 {
 		return lab.addLayer3(number, l)
 	}

@@ -12,9 +12,9 @@ import (
 // Node is a host of a built laboratory. Its methods may be called
 // concurrently until the laboratory is closed.
 type Node struct {
-	name  string
-	nsfd  int
-	addrs []netip.Addr
+	name string
+	nsfd int
+	addr netip.Addr // on the first link
 	// tunnels are the layer-3 links, whose routes need more than a gateway.
 	tunnels []tunnel
 }
@@ -22,11 +22,9 @@ type Node struct {
 // Name returns the host's name.
 func (n *Node) Name() string { return n.name }
 
-// Addr returns the host's address on its first link.
-func (n *Node) Addr() netip.Addr { return n.addrs[0] }
-
-// Addrs returns the host's addresses in the order of the topology's links.
-func (n *Node) Addrs() []netip.Addr { return n.addrs }
+// Addr returns the host's address on its first link; the zero Addr if it has
+// none.
+func (n *Node) Addr() netip.Addr { return n.addr }
 
 // Do runs f with the calling goroutine inside the host: sockets that f opens
 // and programs that it starts belong to the host, and stay there after Do

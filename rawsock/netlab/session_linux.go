@@ -97,6 +97,7 @@ func (s *Session) start(inside *Cmd, theirs *net.UnixConn) error {
 	case err == nil && m.Error != "":
 		return errors.New(m.Error)
 	}
+	s.control.Close() // for an inside that talks, but not sense
 	<-s.ended
 	if s.err != nil {
 		return s.err
