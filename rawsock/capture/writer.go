@@ -11,7 +11,8 @@ import (
 const bufferSize = 64 << 10
 
 // Writer writes a pcapng file of raw IPv4 datagrams. It passes on whole
-// blocks only, so that a file whose writer is killed ends after a packet.
+// blocks only, so that a file whose writer is killed ends after a packet, and
+// within one only if the kernel was just writing it.
 // A Writer may be used by one goroutine at a time.
 type Writer struct {
 	w   io.Writer
