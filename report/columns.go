@@ -5,8 +5,11 @@ import "strings"
 // pageWidth is what tables and prose keep to.
 const pageWidth = 80
 
-// gap stands between columns.
-const gap = "  "
+// What stands between columns: as a rule, and where room is scarce.
+const (
+	wide   = "  "
+	narrow = " "
+)
 
 // cell is one entry of a table.
 type cell struct {
@@ -41,7 +44,7 @@ func (c *column) measure(rows int) bool {
 
 // layout drops the columns that are empty in all rows, and takes out, last
 // first, those that must spill for the rest to fit into room.
-func layout(columns []*column, rows, room int) (kept, spilled []*column) {
+func layout(columns []*column, rows, room int, gap string) (kept, spilled []*column) {
 	total := -len(gap)
 	for _, c := range columns {
 		if c.measure(rows) {
@@ -60,7 +63,7 @@ func layout(columns []*column, rows, room int) (kept, spilled []*column) {
 }
 
 // line writes one row of the columns; row -1 is the titles.
-func (t *textWriter) line(columns []*column, row int, indent string) string {
+func (t *textWriter) line(columns []*column, row int, indent, gap string) string {
 	var b strings.Builder
 	b.WriteString(indent)
 	for i, c := range columns {

@@ -198,14 +198,20 @@ func (t *textWriter) counts(tally map[finding.State]int64) string {
 	return strings.Join(list, ", ")
 }
 
-// table lists ports, with remarks below the row that they are about.
+// table lists ports, with remarks below the row that they are about. Columns
+// rather move together than spill.
 func (t *textWriter) table(h *host, rows []row) string {
 	const indent = "  "
-	kept, spilled := layout(t.portColumns(h, rows), len(rows), pageWidth-len(indent))
+	columns, gap := t.portColumns(h, rows), wide
+	kept, spilled := layout(columns, len(rows), pageWidth-len(indent), gap)
+	if len(spilled) > 0 {
+		gap = narrow
+		kept, spilled = layout(columns, len(rows), pageWidth-len(indent), gap)
+	}
 	var b strings.Builder
-	b.WriteString(t.line(kept, -1, indent))
+	b.WriteString(t.line(kept, -1, indent, gap))
 	for i := range rows {
-		b.WriteString(t.line(kept, i, indent))
+		b.WriteString(t.line(kept, i, indent, gap))
 		b.WriteString(Wrap(strings.Join(remarks(spilled, i, t.header(&rows[i]), Escape(rows[i].remarks)), ", "), "      ", pageWidth))
 	}
 	return b.String()
@@ -312,12 +318,12 @@ func (t *textWriter) verdicts(hosts []*host) string {
 		{cell: func(i int) cell { return cell{entries[i].title, bold} }},
 		{cell: func(i int) cell { return cell{entries[i].status, yellow} }},
 		{cell: func(i int) cell { return cell{text: entries[i].reason} }},
-	}, len(entries), pageWidth)
+	}, len(entries), pageWidth, wide)
 	var b strings.Builder
 	for i, e := range entries {
-		line := t.line(columns, i, "")
+		line := t.line(columns, i, "", wide)
 		if len(columns) > 2 && width(line) > pageWidth+1 { // only this row is too long
-			line = t.line(columns[:2], i, "")
+			line = t.line(columns[:2], i, "", wide)
 			e.detail = e.reason + ": " + e.detail
 		}
 		b.WriteString(line + Wrap(e.detail, "      ", pageWidth))
