@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"syscall"
 
 	"github.com/tcpscope/tcpscope/report"
 )
@@ -83,10 +84,11 @@ func hint(err error) string {
 // shows it as it is.
 func oneLine(err error) string { return report.Escape(strings.ReplaceAll(err.Error(), "\n", "; ")) }
 
-// complain writes what the user must know about err to stderr.
+// complain writes what the user must know about err to stderr. A reader that
+// has had enough knows.
 func complain(stderr io.Writer, err error) {
 	var v verdict
-	if err == nil || errors.As(err, &v) {
+	if err == nil || errors.As(err, &v) || errors.Is(err, syscall.EPIPE) {
 		return
 	}
 	if errors.Is(err, context.Canceled) {

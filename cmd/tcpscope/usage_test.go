@@ -184,6 +184,8 @@ func TestUnwritableOutput(t *testing.T) {
 	}{
 		{"syn 127.0.0.1 -o jsonl", syscall.EPIPE, ""},
 		{"craft 127.0.0.1:80 -o csv", syscall.EPIPE, ""},
+		{"help", syscall.EPIPE, ""},
+		{"version", syscall.ENOSPC, "tcpscope: error: no space left on device\n"},
 		{"syn 127.0.0.1 -o jsonl -o json=" + file, syscall.ENOSPC, "tcpscope: error: no space left on device\n"},
 	} {
 		var stderr bytes.Buffer
