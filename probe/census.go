@@ -1,11 +1,13 @@
 package probe
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"time"
 
 	"github.com/tcpscope/tcpscope/probe/finding"
+	"github.com/tcpscope/tcpscope/probe/link"
 )
 
 // HostFinding is what stands in place of the ports of a host that answered
@@ -58,8 +60,9 @@ type resident struct {
 	silent []silence
 	// gone, noRoute and away are the last word of our kernel's ARP, of its
 	// routes, and of a router on the way.
-	gone, away *Reply
-	noRoute    error
+	gone    *NoARPError
+	noRoute error
+	away    *Reply
 }
 
 // silence is an Exchange without an answer from the host, cut down to what
@@ -67,9 +70,11 @@ type resident struct {
 type silence struct {
 	port  uint16
 	tries uint8
-	at    int64 // in Unix nanoseconds
+	at    time.Time
 	rtt   time.Duration
 	reply *Reply
+	// refused is why it was not sent.
+	refused error
 }
 
 func newCensus(unresolved func(netip.Addr) (bool, error)) *census {
@@ -88,7 +93,7 @@ func (c *census) add(x Exchange, emit func(Finding) error) (h HostFinding, ok bo
 	r.left--
 	switch {
 	case x.Reply == nil && x.Refused == nil, r.note(x):
-		r.silent = append(r.silent, silence{x.Probe.Port, uint8(x.Tries), x.At.UnixNano(), x.RTT, x.Reply})
+		r.silent = append(r.silent, silence{x.Probe.Port, uint8(x.Tries), x.At, x.RTT, x.Reply, x.Refused})
 	default:
 		if x.Reply != nil && (!x.Reply.ICMP || x.Reply.From == x.Probe.Addr) {
 			r.alive = true
@@ -115,10 +120,9 @@ func (r *resident) note(x Exchange) bool {
 	switch {
 	case x.noRoute():
 		r.noRoute = x.Refused
+	case errors.As(x.Refused, &r.gone):
 	case x.Reply == nil:
 		return false
-	case x.Reply.fromSelf(x.Local.Addr(), x.Probe.Addr):
-		r.gone = x.Reply
 	case x.Reply.soft() && x.Reply.From != x.Probe.Addr:
 		r.away = x.Reply
 	default:
@@ -130,8 +134,8 @@ func (r *resident) note(x Exchange) bool {
 // release emits the silent ports of a host that turned out to be alive.
 func (r *resident) release(x Exchange, emit func(Finding) error) error {
 	for _, s := range r.silent {
-		x.Probe.Port, x.Tries, x.At = s.port, int(s.tries), time.Unix(0, s.at)
-		x.Reply, x.RTT, x.Refused = s.reply, s.rtt, nil
+		x.Probe.Port, x.Tries, x.At = s.port, int(s.tries), s.at
+		x.Reply, x.RTT, x.Refused = s.reply, s.rtt, s.refused
 		if err := emit(Judge(x)); err != nil {
 			return err
 		}
@@ -144,11 +148,17 @@ func (r *resident) release(x Exchange, emit func(Finding) error) error {
 func (c *census) host(addr netip.Addr, r *resident) (HostFinding, error) {
 	h := HostFinding{Target: r.target, Addr: addr, Ports: len(r.silent)}
 	switch {
+	case errors.Is(r.noRoute, link.ErrBroadcast):
+		h.Status, h.Detail = finding.Unreachable, link.ErrBroadcast.Error()
+		return h, nil
 	case r.noRoute != nil:
 		h.Status, h.Detail = finding.Unreachable, r.noRoute.Error()
 		return h, nil
 	case r.gone != nil:
 		h.Status = finding.NoARP
+		if r.gone.NextHop != addr {
+			h.Detail = fmt.Sprintf("the gateway %v does not answer", r.gone.NextHop)
+		}
 		return h, nil
 	case r.away != nil:
 		h.Status, h.Reason, h.From = finding.Unreachable, finding.ICMP(r.away.Type, r.away.Code), r.away.From

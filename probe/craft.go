@@ -32,6 +32,8 @@ type CraftTally struct {
 	Drops          uint64
 	// Detail says what it means that nothing answered; "" where something did.
 	Detail string
+	// Mute says that no answer was to be expected.
+	Mute bool
 }
 
 // Craft sends the segment that the spec describes as often as it says, and
@@ -164,7 +166,7 @@ func (c *crafting) run(ctx context.Context) error {
 		}
 	}
 	if c.tally.Received == 0 {
-		c.tally.Detail = c.spec.silence()
+		c.tally.Detail, c.tally.Mute = c.spec.silence()
 	}
 	return nil
 }
@@ -249,7 +251,7 @@ func (c *crafting) take(o overheard) error {
 	if err := c.report(finding.Received, o.datagram, o.at, c.spec.explain(c.seq, &h, c.checksum(h, o.datagram))); err != nil {
 		return err
 	}
-	if c.spec.Flags&wire.SYN == 0 || !h.reply.is(wire.SYN|wire.ACK) || h.reply.Ack != c.next() {
+	if c.spec.Flags&wire.SYN == 0 || !h.reply.is(wire.SYN|wire.ACK) || !c.spec.takes(c.seq, h.reply.Ack) {
 		return nil
 	}
 	out, err := newOutbox()
@@ -267,9 +269,6 @@ func (c *crafting) checksum(h heard, datagram []byte) wire.Checksum {
 	}
 	return wire.VerifyTCP(datagram)
 }
-
-// next is the acknowledgement number that takes in the whole segment.
-func (c *crafting) next() wire.Seq { return c.seq.Add(c.spec.length()) }
 
 // length is SEG.LEN of the segment.
 func (s CraftSpec) length() uint32 { return wire.Segment{Flags: s.Flags, Payload: s.Data}.Len() }

@@ -45,6 +45,16 @@ func TestExplanations(t *testing.T) {
 		want   string
 	}{
 		{"open", craftSpec(wire.SYN), synAck, "the port is open"},
+		{"open, data not taken", withData(craftSpec(wire.SYN)), synAck, "the port is open: SYN-ACK; it takes the SYN and 0 of 5 octets of data"},
+		{"open, data taken", withData(craftSpec(wire.SYN)), func(h wire.Header, g wire.Segment) []byte {
+			return replyTo(h, g, wire.SYN|wire.ACK, 1, g.Seq.Add(6))
+		}, "the port is open: SYN-ACK"},
+		{"too long", craftSpec(wire.SYN), func(h wire.Header, g wire.Segment) []byte {
+			return icmp(router, h, g, g.Seq, 3, 4)
+		}, "must not be fragmented"},
+		{"parameter problem", craftSpec(wire.SYN), func(h wire.Header, g wire.Segment) []byte {
+			return icmp(router, h, g, g.Seq, 12, 0)
+		}, "has an error to report about it (icmp-12-0)"},
 		{"forged SYN-ACK", craftSpec(wire.SYN), func(h wire.Header, g wire.Segment) []byte {
 			return replyTo(h, g, wire.SYN|wire.ACK, 1, 7)
 		}, "acknowledges 7, not 1001"},
@@ -104,7 +114,7 @@ func TestExplanations(t *testing.T) {
 					t.Errorf("got %q, want something with %q", got, test.want)
 				}
 				resets := len(w.segments(wire.RST))
-				if wantReset := test.name == "open"; (resets == 1) != wantReset {
+				if wantReset := strings.HasPrefix(test.name, "open"); (resets == 1) != wantReset {
 					t.Errorf("%d resets", resets)
 				}
 			})
@@ -113,6 +123,7 @@ func TestExplanations(t *testing.T) {
 }
 
 func withAck(s CraftSpec, ack *wire.Seq) CraftSpec { s.Ack = ack; return s }
+func withData(s CraftSpec) CraftSpec               { s.Data = []byte("hello"); return s }
 func badSum(s CraftSpec) CraftSpec                 { s.BadSum = true; return s }
 
 // TestSilence: what it means that nothing answers depends on what was sent.
@@ -122,10 +133,11 @@ func TestSilence(t *testing.T) {
 		want string
 	}{
 		{craftSpec(wire.SYN), "accept queue"},
-		{craftSpec(wire.RST), "never answered"},
+		{craftSpec(wire.SYN | wire.FIN), "may ignore"},
+		{craftSpec(wire.RST), "RFC 5961"},
 		{craftSpec(wire.ACK), "firewall"},
-		{craftSpec(wire.FIN), "open, or filtered"},
-		{craftSpec(0), "open, or filtered"},
+		{craftSpec(wire.FIN), "an open one ignores"},
+		{craftSpec(0), "an open one ignores"},
 		{badSum(craftSpec(wire.SYN)), "bad checksum"},
 	}
 	for _, test := range tests {

@@ -98,14 +98,22 @@ func (r *Reply) soft() bool {
 	return false
 }
 
+// rejects reports whether the reply is an ICMP error that only a rule makes.
+// No host's TCP answers like this: where nobody listens it sends RST
+// (RFC 9293, Section 3.10.7.1).
+func (r *Reply) rejects() bool {
+	return r.ICMP && r.Type == wire.ICMPUnreachable && !r.soft() && r.Code != fragmentationNeeded
+}
+
 // The codes of a destination unreachable message that are about the way, not
 // about a rule (RFC 792; RFC 1122, Section 3.2.2.1).
 const (
-	netUnreachable    = 0
-	hostUnreachable   = 1
-	sourceRouteFailed = 5
-	netUnknown        = 6
-	hostUnknown       = 7
+	netUnreachable      = 0
+	hostUnreachable     = 1
+	fragmentationNeeded = 4
+	sourceRouteFailed   = 5
+	netUnknown          = 6
+	hostUnknown         = 7
 )
 
 // endpoint names a probe among those of one run: its source port is the same

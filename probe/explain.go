@@ -26,7 +26,7 @@ func (s CraftSpec) meaning(seq wire.Seq, h *heard) string {
 	case r.ICMP:
 		return s.icmp(seq, h)
 	case r.is(wire.SYN | wire.ACK):
-		return s.synAck(next, r)
+		return s.synAck(seq, r)
 	case r.is(wire.RST | wire.ACK):
 		return s.resetAck(next, r)
 	case r.is(wire.RST):
@@ -36,7 +36,7 @@ func (s CraftSpec) meaning(seq wire.Seq, h *heard) string {
 	case r.is(wire.ACK) && r.Flags&wire.FIN != 0:
 		return fmt.Sprintf("the peer closes a connection on this 4-tuple; it expects octet %d next", r.Ack)
 	case r.is(wire.ACK):
-		return fmt.Sprintf("a connection lives on this 4-tuple at the peer: a duplicate or challenge ACK (RFC 5961); "+
+		return fmt.Sprintf("the peer knows this 4-tuple, from a connection that lives or one in TIME-WAIT: a duplicate or challenge ACK (RFC 5961); "+
 			"it sends from %d and expects %d next", r.Seq, r.Ack)
 	}
 	return "a segment without SYN, RST and ACK, which no state of RFC 9293 sends"
@@ -50,11 +50,20 @@ func acceptable(got, want wire.Seq) string {
 	return fmt.Sprintf("; but it acknowledges %d, not %d: not made from this segment, perhaps forged", got, want)
 }
 
-func (s CraftSpec) synAck(next wire.Seq, r *Reply) string {
-	if s.Flags&wire.SYN == 0 {
+// takes reports whether ack takes in the segment, or the first part of it: a
+// listener leaves the data of a SYN for later.
+func (s CraftSpec) takes(seq, ack wire.Seq) bool { return (ack - 1).InWindow(seq, s.length()) }
+
+func (s CraftSpec) synAck(seq wire.Seq, r *Reply) string {
+	const open = "the port is open: SYN-ACK"
+	next := seq.Add(s.length())
+	switch {
+	case s.Flags&wire.SYN == 0:
 		return "a SYN-ACK, though no SYN was sent: left over from an earlier probe of this port, or forged"
+	case r.Ack != next && s.takes(seq, r.Ack):
+		return fmt.Sprintf("%s; it takes the SYN and %d of %d octets of data", open, r.Ack.Sub(seq)-1, len(s.Data))
 	}
-	return "the port is open: SYN-ACK" + acceptable(r.Ack, next)
+	return open + acceptable(r.Ack, next)
 }
 
 // resetAck explains RST with ACK: the answer to a segment without ACK, or an
@@ -90,24 +99,30 @@ func (s CraftSpec) icmp(seq wire.Seq, h *heard) string {
 	switch {
 	case h.reply.Type == wire.ICMPTimeExceeded:
 		return fmt.Sprintf("the TTL of %d ended at this hop", s.TTL)
-	case h.reply.soft():
+	case h.reply.Type == wire.ICMPUnreachable && h.reply.Code == fragmentationNeeded:
+		return fmt.Sprintf("%s cannot pass it on: it is too long for the next link, and must not be fragmented", who)
+	case h.reply.Type == wire.ICMPUnreachable && h.reply.soft():
 		return fmt.Sprintf("%s has no way to the destination at present (%s)", who, reason)
+	case h.reply.rejects():
+		return fmt.Sprintf("%s rejects it by a firewall's rule (%s)", who, reason)
 	}
-	return fmt.Sprintf("%s rejects it by a firewall's rule (%s)", who, reason)
+	return fmt.Sprintf("%s has an error to report about it (%s)", who, reason)
 }
 
-// silence says what it means that nothing answered.
-func (s CraftSpec) silence() string {
-	const none = "no answer: "
+// silence says what it means that nothing answered, and whether that was to
+// be expected.
+func (s CraftSpec) silence() (meaning string, expected bool) {
 	switch flags := s.Flags & (wire.SYN | wire.RST | wire.ACK | wire.FIN); {
 	case s.BadSum:
-		return none + "as it should be, since everyone drops a segment with a bad checksum"
+		return "no answer, as it should be: everyone drops a segment with a bad checksum", true
 	case flags&wire.RST != 0:
-		return none + "an RST is never answered, whether it was taken or not"
+		return "no answer, as it should be: an RST draws none, unless it misses the number that a live connection expects (RFC 5961)", true
+	case flags == wire.SYN|wire.FIN:
+		return "no answer: an open port may ignore SYN with FIN (Linux does), or a filter dropped it, or the host is down", false
 	case flags&wire.SYN != 0:
-		return none + "the segment or its answer was dropped, the host is down, or the port's accept queue is full"
+		return "no answer: the segment or its answer was dropped, the host is down, or the port's accept queue is full", false
 	case flags&wire.ACK != 0:
-		return none + "open and closed ports would both have sent RST, so a (stateful) firewall dropped it, the host is down, or a connection on this 4-tuple took it"
+		return "no answer: open and closed ports would both have sent RST, so a (stateful) firewall dropped it, the host is down, or a connection on this 4-tuple took it", false
 	}
-	return none + "an open port ignores such a segment and a closed one sends RST, so the port is open, or filtered, or the host is down"
+	return "no answer: a closed port sends RST and an open one ignores such a segment, as does a connection on this 4-tuple; or it was filtered, or the host is down", false
 }

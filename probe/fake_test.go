@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -31,6 +32,7 @@ type fakeWorld struct {
 	mu       sync.Mutex
 	sent     []fakeSegment
 	arrivals chan wire.Arrival
+	held     atomic.Bool
 }
 
 type fakeReply struct {
@@ -51,7 +53,7 @@ var (
 
 func newFakeWorld() *fakeWorld {
 	return &fakeWorld{
-		path:     link.Path{Source: ant, Interface: "fake", Index: 1, Gateway: netip.MustParseAddr("10.0.0.254"), MTU: 1500, Window: 64240, WindowScale: 7, Neighbors: true},
+		path:     link.Path{Source: ant, Interface: "fake", Index: 1, Gateway: netip.MustParseAddr("10.0.0.254"), MTU: 1500, MSS: 1460, Window: 64240, WindowScale: 7, Neighbors: true},
 		answer:   func(wire.Header, wire.Segment) []fakeReply { return nil },
 		refuse:   func(wire.Header, wire.Segment) error { return nil },
 		arrivals: make(chan wire.Arrival, 1<<16),
@@ -72,6 +74,7 @@ func (w *fakeWorld) Conntrack() (used, limit int, err error) {
 	return w.tracked[0], w.tracked[1], nil
 }
 func (w *fakeWorld) Open(...netip.AddrPort) (link.Link, error) { return w, nil }
+func (w *fakeWorld) Pending() bool                             { return w.held.Load() || len(w.arrivals) > 0 }
 func (w *fakeWorld) Drops() uint64                             { return 0 }
 func (w *fakeWorld) Close() error                              { return nil }
 
@@ -116,8 +119,10 @@ func (w *fakeWorld) Send(batch []wire.Departure) error {
 }
 
 func (w *fakeWorld) Receive(ctx context.Context, batch []wire.Arrival) (int, error) {
+	w.held.Store(false)
 	select {
 	case a := <-w.arrivals:
+		w.held.Store(true)
 		batch[0] = a
 		return 1, nil
 	case <-ctx.Done():

@@ -16,13 +16,18 @@ type host struct {
 	syn   *wire.Template
 	left  int // probes not yet done
 	rto   rto
-	// gone is our own kernel's word that nobody answers its ARP requests.
-	gone *Reply
+	// hop is where its datagrams go first; nil where no neighbour has to be
+	// found.
+	hop *hop
+	// probe is one of its probes, and parked are the ports of those that wait
+	// for the hop.
+	probe  Probe
+	parked []uint16
 }
 
 // onLink reports whether reaching the host takes an entry of its own in our
 // neighbour table.
-func (h *host) onLink() bool { return h.path.Neighbors && !h.path.Gateway.IsValid() && !h.path.Local }
+func (h *host) onLink() bool { return h.hop != nil && !h.path.Gateway.IsValid() }
 
 // flight is a probe that has been sent and not yet been answered.
 type flight struct {
@@ -34,6 +39,8 @@ type flight struct {
 	// burst and tracked are when its latest try left, and its first one, as
 	// the run's counts of outstanding segments want to know it.
 	burst, tracked int
+	// delayed counts the times that the device had no room for its next try.
+	delayed int
 	// deadline is when the latest try counts as unanswered, and place the
 	// flight's index in the queue of deadlines, -1 outside.
 	deadline time.Duration

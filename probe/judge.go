@@ -31,9 +31,7 @@ func Judge(x Exchange) Finding {
 		f.State, f.Reason = finding.Filtered, finding.NoReply
 	case r.ICMP:
 		f.State, f.Reason = finding.Filtered, finding.ICMP(r.Type, r.Code)
-		// No host's TCP answers a SYN with one of the hard errors: where
-		// nobody listens it sends RST (RFC 9293, Section 3.10.7.1).
-		if !r.soft() {
+		if r.rejects() {
 			f.Origin = finding.FromFirewall
 		}
 	case r.is(wire.SYN | wire.ACK):

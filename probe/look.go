@@ -10,15 +10,10 @@ import (
 // unspecified stands in templates for the addresses that vary.
 var unspecified = netip.IPv4Unspecified()
 
-// ipv4Headers is what an MTU loses to the IPv4 and the TCP header before the
-// rest is called MSS (RFC 9293, Section 3.7.1), in octets.
-const ipv4Headers = 40
-
 // look returns the headers of a SYN that leaves on path, as the preset's
 // system would send it. The caller fills in addresses, ports, numbers and the
 // timestamp's value.
 func (p Preset) look(path link.Path, plain bool) (wire.Header, wire.Segment) {
-	mss := uint16(min(max(path.MTU-ipv4Headers, 0), 0xffff))
 	header := wire.Header{DF: true, TTL: 64, Protocol: wire.ProtocolTCP, Src: unspecified, Dst: unspecified}
 	segment := wire.Segment{Flags: wire.SYN, Window: path.Window}
 	switch {
@@ -26,14 +21,14 @@ func (p Preset) look(path link.Path, plain bool) (wire.Header, wire.Segment) {
 		// Windows 10 and 11 use no timestamps unless told to.
 		header.TTL = 128
 		segment.Window = 64240
-		segment.Options = []wire.Option{wire.MSS(mss), wire.NOP(), wire.WindowScale(8), wire.NOP(), wire.NOP(), wire.SACKPermitted()}
+		segment.Options = []wire.Option{wire.MSS(path.MSS), wire.NOP(), wire.WindowScale(8), wire.NOP(), wire.NOP(), wire.SACKPermitted()}
 	case p == Bare:
 	case plain:
 		// What Linux sends with net.ipv4.tcp_timestamps=0.
-		segment.Options = []wire.Option{wire.MSS(mss), wire.NOP(), wire.NOP(), wire.SACKPermitted(), wire.NOP(), wire.WindowScale(path.WindowScale)}
+		segment.Options = []wire.Option{wire.MSS(path.MSS), wire.NOP(), wire.NOP(), wire.SACKPermitted(), wire.NOP(), wire.WindowScale(path.WindowScale)}
 	default:
 		// The order of tcp_options_write.
-		segment.Options = []wire.Option{wire.MSS(mss), wire.SACKPermitted(), wire.Timestamps(0, 0), wire.NOP(), wire.WindowScale(path.WindowScale)}
+		segment.Options = []wire.Option{wire.MSS(path.MSS), wire.SACKPermitted(), wire.Timestamps(0, 0), wire.NOP(), wire.WindowScale(path.WindowScale)}
 	}
 	return header, segment
 }

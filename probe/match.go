@@ -12,6 +12,7 @@ func (r *run) hear(batch []heard) {
 	for i := range batch {
 		r.take(&batch[i])
 	}
+	r.unheard.Add(-1)
 	r.spent <- batch[:0]
 }
 
@@ -23,40 +24,32 @@ func (r *run) take(h *heard) {
 		r.count.strays.Add(1)
 		return
 	}
+	f := r.flights[h.to]
+	if f != nil && h.reply.fromSelf(h.local.Addr(), f.probe.Addr) && f.host.hop != nil {
+		r.lose(f.host.hop)
+		return
+	}
 	r.count.received.Add(1)
 	// Every copy of a SYN-ACK is answered: the first reset may be lost.
 	if h.reply.is(wire.SYN | wire.ACK) {
 		r.out.reset(h)
 	}
-	f := r.flights[h.to]
 	if f == nil || len(f.tries) == 0 {
 		return
 	}
+	r.find(f.host.hop)
 	reply := h.reply
-	switch {
-	case reply.fromSelf(f.host.local.Addr(), f.probe.Addr):
-		r.lose(f.host, &reply)
-	case reply.soft():
+	if reply.soft() {
 		f.soft = &reply
-	default:
-		r.end(f, &reply, f.sent(&reply))
+		return
 	}
+	r.end(f, &reply, f.sent(&reply))
 }
 
 // ours reports whether local is one of the session's quiet ports.
 func (s *Session) ours(local netip.AddrPort) bool {
 	port := s.ports[local.Addr()]
 	return port != nil && port.Local() == local
-}
-
-// lose ends all flights to a host whose next hop does not answer.
-func (r *run) lose(h *host, reply *Reply) {
-	h.gone = reply
-	for _, f := range r.flights {
-		if f.host == h {
-			r.end(f, reply, nil)
-		}
-	}
 }
 
 // refuse ends a flight that never left.
@@ -100,7 +93,7 @@ func (r *run) answered(f *flight, reply *Reply) {
 
 // finish forgets a flight and keeps its exchange for the consumer.
 func (r *run) finish(f *flight, x Exchange) {
-	if r.flights[f.endpoint()] == f {
+	if !r.ended(f) {
 		delete(r.flights, f.endpoint())
 		if f.host.onLink() {
 			r.onLink--

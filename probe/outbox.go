@@ -19,8 +19,7 @@ type outbox struct {
 
 // template is what the SYNs of two paths may differ in.
 type template struct {
-	mtu         int
-	window      uint16
+	mss, window uint16
 	windowScale uint8
 }
 
@@ -38,7 +37,7 @@ func newOutbox() (*outbox, error) {
 
 // template returns what the plan's SYNs look like on a path.
 func (o *outbox) template(plan Plan, path link.Path) (*wire.Template, error) {
-	name := template{path.MTU, path.Window, path.WindowScale}
+	name := template{path.MSS, path.Window, path.WindowScale}
 	if t := o.templates[name]; t != nil {
 		return t, nil
 	}

@@ -17,7 +17,7 @@ type pacer struct {
 
 // slack is how far the pacer lets segments bunch up after the process was
 // kept from running, so that a coarse timer does not lower the rate.
-const slack = 5 * time.Millisecond
+const slack = 50 * time.Millisecond
 
 func newPacer(rate float64) pacer {
 	if rate == 0 {

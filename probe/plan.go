@@ -158,8 +158,8 @@ func (p Plan) Duration() (least, most time.Duration) {
 
 // withoutTimestamps is the plan for some of its targets with SYNs that carry
 // no timestamps option. ISNs stay: the same 4-tuple must not see two.
-func (p Plan) withoutTimestamps(targets []Target, tries int) (Plan, error) {
+func (p Plan) withoutTimestamps(targets []Target) (Plan, error) {
 	scope, err := Normalize(targets, nil, nil)
-	p.Scope, p.Spec.Tries, p.plain = scope, tries, true
+	p.Scope, p.plain = scope, true
 	return p, err
 }

@@ -7,6 +7,7 @@ import (
 	"iter"
 	"net"
 	"net/netip"
+	"syscall"
 	"time"
 
 	"github.com/tcpscope/tcpscope/rawsock/wire"
@@ -46,6 +47,7 @@ func (s *Session) Run(ctx context.Context, plan Plan) iter.Seq2[Exchange, error]
 			next:    next,
 			flights: make(map[endpoint]*flight),
 			hosts:   make(map[uint32]*host),
+			hops:    make(map[netip.AddrPort]*hop),
 		}
 		var err error
 		if r.out, err = newOutbox(); err != nil {
@@ -79,8 +81,17 @@ type run struct {
 	again   []*flight // unanswered, to be sent again when the pace allows
 	hosts   map[uint32]*host
 	out     *outbox
-	done    []Exchange
 
+	hops   map[netip.AddrPort]*hop // by address and device
+	asking []*hop                  // those that are not yet found or lost
+	parked int                     // probes that wait for their hops
+	ready  []*host                 // with parked probes that wait no longer
+	done   []Exchange
+
+	// eager says that there was more to do than one round does.
+	eager bool
+	// heardUntil is a time before which everything that arrived is taken in.
+	heardUntil time.Duration
 	// draining is when an interrupted run ends; zero while it is not.
 	draining time.Duration
 }
@@ -92,6 +103,10 @@ func (r *run) loop(ctx context.Context, yield func(Exchange, error) bool) {
 	defer timer.Stop()
 	interrupted := ctx.Done()
 	for {
+		if !r.catchUp() {
+			yield(Exchange{}, r.deaf())
+			return
+		}
 		r.expire()
 		if r.draining == 0 {
 			r.fill()
@@ -139,7 +154,7 @@ func (r *run) finished() bool {
 	if r.draining != 0 {
 		return len(r.flights) == 0 || r.now() >= r.draining
 	}
-	return !r.more && len(r.flights) == 0
+	return !r.more && len(r.flights) == 0 && r.parked == 0
 }
 
 // drain stops sending, and leaves the answers under way time to come in.
@@ -150,7 +165,7 @@ func (r *run) drain() {
 			wait = max(wait, h.rto.wait())
 		}
 	}
-	r.more, r.again = false, nil
+	r.more, r.again, r.ready = false, nil, nil
 	r.draining = r.now() + min(wait, maxDrain)
 }
 
@@ -163,27 +178,44 @@ func (r *run) pause() time.Duration {
 	if len(r.waiting) > 0 {
 		until = r.waiting[0].deadline
 	}
-	if len(r.again) > 0 || r.more && !r.held() {
+	if len(r.again) > 0 || len(r.ready) > 0 && !r.full() || r.more && !r.held() {
 		until = min(until, r.pace.at())
 	}
-	if r.more && r.tracked.full() {
+	for _, h := range r.asking {
+		until = min(until, h.look)
+	}
+	if r.tracked.full() {
 		until = min(until, r.now()+r.tracked.tick)
 	}
 	if r.burst.full() {
 		until = r.now() + r.burst.tick
 	}
-	return max(until-r.now(), 0)
+	if r.eager {
+		until = 0
+	}
+	return max(until-r.now(), r.behind())
 }
 
-// held reports whether the next probe has to wait for others to end, and
+// full reports whether flights have to end before another one may begin, and
 // notes why.
-func (r *run) held() bool {
+func (r *run) full() bool {
 	switch {
 	case len(r.flights) >= maxInFlight:
 		r.limited.inFlight = true
 	case r.tracked.full() && r.isTracked():
 		r.limited.conntrack = true
-	case r.onLink > 0 && r.probe.Group > r.group && r.host(r.probe).onLink():
+	default:
+		return false
+	}
+	return true
+}
+
+// held reports whether the plan's next probe has to wait for others to end,
+// and notes why.
+func (r *run) held() bool {
+	switch {
+	case r.full():
+	case r.parked >= maxParked, r.onLink > 0 && r.probe.Group > r.group && r.host(r.probe).onLink():
 		r.limited.neighbors = true
 	default:
 		return false
@@ -205,16 +237,58 @@ func (r *run) isTracked() bool {
 	return r.tracked.room >= 0
 }
 
+// maxBehind bounds how long a try stays unexpired because something, perhaps
+// its answer, is always waiting to be read.
+const maxBehind = time.Second
+
+// catchUp takes in what the receive loop has read so far, and notes whether
+// that is all that has arrived: a try must not count as unanswered while its
+// answer waits for us. It returns false when the receive loop has ended.
+func (r *run) catchUp() bool {
+	now := r.now()
+	if pending := r.link.Pending() || r.unheard.Load() > 0; !pending {
+		r.heardUntil = now
+	} else {
+		r.heardUntil = max(r.heardUntil, now-maxBehind)
+	}
+	for {
+		select {
+		case batch, ok := <-r.heard:
+			if !ok {
+				return false
+			}
+			r.hear(batch)
+		default:
+			return true
+		}
+	}
+}
+
+// behind is how long to wait at least before there is a point in looking
+// again, while arrivals are still being read.
+func (r *run) behind() time.Duration {
+	if len(r.waiting) == 0 {
+		return 0
+	}
+	if due := r.waiting[0].deadline; due > r.heardUntil && due <= r.now() {
+		return firstLook
+	}
+	return 0
+}
+
 // expire takes note of the tries that were not answered in time.
 func (r *run) expire() {
-	now := r.now()
+	now := r.heardUntil
 	r.burst.advance(now)
 	r.tracked.advance(now)
+	r.lookAround(r.now())
 	for len(r.waiting) > 0 && r.waiting[0].deadline <= now {
 		f := heap.Pop(&r.waiting).(*flight)
 		switch {
 		case len(f.tries) == r.plan.Spec.Tries:
-			r.end(f, f.soft, f.sent(f.soft))
+			if r.settle(f) {
+				r.end(f, f.soft, f.sent(f.soft))
+			}
 		case r.draining == 0:
 			r.again = append(r.again, f)
 		}
@@ -222,10 +296,27 @@ func (r *run) expire() {
 }
 
 // fill puts what may be sent now into the outbox: retries first, since
-// someone waits for them.
+// someone waits for them, then the probes that waited for their hops.
 func (r *run) fill() {
 	now := r.now()
-	for !r.out.full() && (len(r.again) > 0 || r.more && !r.held()) {
+	for r.eager = false; !r.out.full(); {
+		if r.eager = len(r.done) >= sendBatch; r.eager {
+			return
+		}
+		for len(r.again) > 0 && r.ended(r.again[0]) {
+			r.again = r.again[1:]
+		}
+		fresh := len(r.again) == 0 && len(r.ready) == 0
+		switch {
+		case fresh && (!r.more || r.held()):
+			return
+		case len(r.again) == 0 && r.full():
+			return
+		}
+		if fresh && !r.admit(r.probe) {
+			r.probe, r.more = r.next()
+			continue
+		}
 		if r.burst.full() {
 			r.limited.inFlight = true
 			return
@@ -234,40 +325,60 @@ func (r *run) fill() {
 			r.limited.rate = true
 			return
 		}
-		if len(r.again) > 0 {
-			f := r.again[0]
-			r.again = r.again[1:]
-			if r.flights[f.endpoint()] == f {
-				r.put(f)
-			}
-			continue
-		}
-		r.begin(r.probe)
-		r.probe, r.more = r.next()
+		r.put(r.pick())
 	}
 }
 
-// begin turns a probe into a flight.
-func (r *run) begin(p Probe) {
+// ended reports whether a flight is over.
+func (r *run) ended(f *flight) bool { return r.flights[f.endpoint()] != f }
+
+// admit reports whether a probe is to be sent as soon as the pace allows.
+// Those that cannot be sent end here, and those that must wait for their hop
+// are parked.
+func (r *run) admit(p Probe) bool {
 	r.group = p.Group
 	h := r.host(p)
-	f := &flight{probe: p, host: h, place: -1}
-	switch to := netip.AddrPortFrom(p.Addr, p.Port); {
+	switch {
 	case h.err != nil:
-		r.refuse(f, h.err)
-		return
-	case to == h.local:
-		r.refuse(f, ErrOwnPort)
-		return
-	case h.gone != nil:
-		r.end(f, h.gone, nil)
-		return
+		r.refuse(h.flight(p.Port), h.err)
+	case netip.AddrPortFrom(p.Addr, p.Port) == h.local:
+		r.refuse(h.flight(p.Port), ErrOwnPort)
+	case h.hop == nil || h.hop.found:
+		return true
+	case h.hop.lost:
+		r.strand(h.flight(p.Port))
+	case !h.hop.asked:
+		return true
+	default:
+		r.park(h, p.Port)
+	}
+	return false
+}
+
+// pick returns the flight that is sent next.
+func (r *run) pick() *flight {
+	if len(r.again) > 0 {
+		f := r.again[0]
+		r.again = r.again[1:]
+		return f
+	}
+	var f *flight
+	if len(r.ready) > 0 {
+		f = r.unpark()
+	} else {
+		f = r.host(r.probe).flight(r.probe.Port)
+		r.probe, r.more = r.next()
 	}
 	r.flights[f.endpoint()] = f
-	if h.onLink() {
-		r.onLink++
+	if hop := f.host.hop; hop != nil {
+		if f.host.onLink() {
+			r.onLink++
+		}
+		if !hop.asked {
+			r.ask(hop)
+		}
 	}
-	r.put(f)
+	return f
 }
 
 // host returns what the run knows of a probe's host.
@@ -276,12 +387,13 @@ func (r *run) host(p Probe) *host {
 	if h != nil {
 		return h
 	}
-	h = &host{left: p.HostPorts}
+	h = &host{left: p.HostPorts, probe: p}
 	r.hosts[addrNumber(p.Addr)] = h
 	if h.path, h.err = r.world.Path(p.Addr); h.err != nil {
 		return h
 	}
 	h.local = r.local(h.path.Source)
+	h.hop = r.hop(h.path, p.Addr)
 	h.syn, h.err = r.out.template(r.plan, h.path)
 	return h
 }
@@ -321,10 +433,13 @@ func (r *run) send() error {
 	}
 	for i, d := range r.out.departures {
 		f := r.out.flights[i]
-		if d.Err == nil {
+		switch {
+		case d.Err == nil:
 			r.count.sent.Add(1)
+		case f == nil:
+			r.count.unreset.Add(1)
 		}
-		if f != nil && r.flights[f.endpoint()] == f {
+		if f != nil && !r.ended(f) {
 			r.left(f, d)
 		}
 	}
@@ -332,10 +447,24 @@ func (r *run) send() error {
 	return nil
 }
 
+// The device's queue may be full for a while.
+const (
+	maxDelayed = 100
+	delay      = 20 * time.Millisecond
+)
+
 // left notes that a flight's latest try has left, or that the kernel did not
 // let it.
 func (r *run) left(f *flight, d wire.Departure) {
 	first := len(f.tries) == 1
+	full := errors.Is(d.Err, syscall.EAGAIN) || errors.Is(d.Err, syscall.ENOBUFS)
+	if full && f.delayed < maxDelayed {
+		f.delayed++
+		f.tries = f.tries[:len(f.tries)-1]
+		f.deadline = r.now() + delay
+		heap.Push(&r.waiting, f)
+		return
+	}
 	if d.Err != nil && first {
 		r.refuse(f, d.Err)
 		return

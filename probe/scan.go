@@ -3,10 +3,14 @@ package probe
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/tcpscope/tcpscope/probe/finding"
+	"github.com/tcpscope/tcpscope/probe/link"
 )
 
 // Expectation is the states that the user says all ports are in. Empty means
@@ -29,7 +33,10 @@ type Tally struct {
 	NoRoute error
 	// LimitedBy names what the scan had to wait for; "" for nothing.
 	LimitedBy finding.Limit
-	Progress  Progress
+	// Detail is what else is worth knowing of the scan as a whole; "" for
+	// nothing.
+	Detail   string
+	Progress Progress
 }
 
 // Scan runs the plan on a session and hands every finding to emit as soon as
@@ -52,6 +59,7 @@ func Scan(ctx context.Context, s *Session, plan Plan, expect Expectation, emit f
 	}
 	scan.tally.Hosts = len(scan.seen)
 	scan.tally.Progress, scan.tally.LimitedBy = s.Progress(), s.LimitedBy()
+	scan.tally.Detail = scan.remarks(plan)
 	return scan.tally, err
 }
 
@@ -61,6 +69,8 @@ type scan struct {
 	emit    func(finding.Record) error
 	tally   Tally
 	seen    map[netip.Addr]bool
+	// probed counts the probes of the plan that are over.
+	probed uint64
 	// silent are the hosts that answered nothing.
 	silent []HostFinding
 	// detail is added to every port of a run.
@@ -77,7 +87,8 @@ func (s *scan) run(ctx context.Context, plan Plan) error {
 			return errors.Join(err, restErr)
 		}
 		s.seen[x.Probe.Addr] = true
-		if x.noRoute() {
+		s.probed++
+		if x.noRoute() && !errors.Is(x.Refused, link.ErrBroadcast) {
 			s.tally.NoRoute = x.Refused
 		}
 		h, silent, err := census.add(x, s.port)
@@ -89,6 +100,18 @@ func (s *scan) run(ctx context.Context, plan Plan) error {
 		}
 	}
 	return nil
+}
+
+// remarks says what else is worth knowing.
+func (s *scan) remarks(plan Plan) string {
+	var remarks []string
+	if left := plan.Scope.Probes() - min(s.probed, plan.Scope.Probes()); left > 0 {
+		remarks = append(remarks, fmt.Sprintf("%d of %d probes were not made, or not waited for", left, plan.Scope.Probes()))
+	}
+	if n := s.tally.Progress.Unreset; n > 0 {
+		remarks = append(remarks, fmt.Sprintf("this host refused to send %d of our resets: what they were to end stays half-open at the targets until it times out", n))
+	}
+	return strings.Join(remarks, "; ")
 }
 
 // port counts a port's finding and passes it on.
@@ -122,9 +145,9 @@ func (s *scan) host(h HostFinding) error {
 
 // The bounds of the second look at silent hosts.
 const (
-	secondLookHosts = 256
-	secondLookPorts = 8
-	secondLookTries = 2
+	secondLookHosts   = 256
+	secondLookPorts   = 8
+	secondLookTimeout = time.Second
 )
 
 // withoutTimestamps tries a few ports of the silent hosts again with SYNs
@@ -142,10 +165,11 @@ func (s *scan) withoutTimestamps(ctx context.Context, plan Plan) error {
 	if len(suspects) == 0 {
 		return nil
 	}
-	sample, err := plan.withoutTimestamps(suspects, min(secondLookTries, plan.Spec.Tries))
+	sample, err := plan.withoutTimestamps(suspects)
 	if err != nil {
 		return err
 	}
+	sample.Spec.Tries, sample.Spec.Timeout = 1, min(plan.Spec.Timeout, secondLookTimeout)
 	answering := make(map[netip.Addr]bool)
 	revised := make(map[netip.Addr]HostFinding)
 	census := newCensus(s.session.unresolved)
@@ -211,7 +235,7 @@ func (s *scan) again(ctx context.Context, plan Plan, answering map[netip.Addr]bo
 			return err
 		}
 	}
-	plan, err := plan.withoutTimestamps(targets, plan.Spec.Tries)
+	plan, err := plan.withoutTimestamps(targets)
 	if err != nil {
 		return err
 	}

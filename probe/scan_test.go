@@ -489,7 +489,7 @@ func TestSamePlan(t *testing.T) {
 		}
 		return text
 	}
-	if list(1, RandomOrder) != list(1, RandomOrder) {
+	if first, again := list(1, RandomOrder), list(1, RandomOrder); first != again {
 		t.Error("one seed, two plans")
 	}
 	if list(1, RandomOrder) == list(2, RandomOrder) {

@@ -30,6 +30,7 @@ type Session struct {
 	stop    context.CancelFunc
 	heard   chan []heard
 	spent   chan []heard // batches to be filled again
+	unheard atomic.Int64 // batches that no run has taken in yet
 	failed  atomic.Pointer[error]
 
 	count   counters
@@ -38,7 +39,7 @@ type Session struct {
 
 // counters are what a session has done so far; they may be read while it runs.
 type counters struct {
-	sent, received, strays, done, open atomic.Uint64
+	sent, received, strays, unreset, done, open atomic.Uint64
 }
 
 // Progress is how far a session has come.
@@ -48,6 +49,8 @@ type Progress struct {
 	Sent, Received uint64
 	// Strays came to our ports but answer no probe: late, foreign or forged.
 	Strays uint64
+	// Unreset counts our resets that this host refused to send.
+	Unreset uint64
 	// Done counts finished probes; Open those that found an open port.
 	Done, Open uint64
 	// Drops counts datagrams that the kernel had no room for.
@@ -170,6 +173,8 @@ func (s *Session) listen(ctx context.Context) {
 				s.count.strays.Add(1)
 			}
 		}
+		// Before the next Receive, so that nothing is out of sight in between.
+		s.unheard.Add(1)
 		select {
 		case s.heard <- batch:
 		case <-ctx.Done():
@@ -185,6 +190,7 @@ func (s *Session) Progress() Progress {
 		Sent:     s.count.sent.Load(),
 		Received: s.count.received.Load(),
 		Strays:   s.count.strays.Load(),
+		Unreset:  s.count.unreset.Load(),
 		Done:     s.count.done.Load(),
 		Open:     s.count.open.Load(),
 		Drops:    s.link.Drops(),

@@ -130,7 +130,7 @@ func bindDevice(fd int, name string) error {
 // What is refused for the datagram's sake is in its Err, as a *net.OpError:
 // EPERM by a local firewall, ENETUNREACH and EHOSTUNREACH by the routes,
 // EACCES for a broadcast address, EMSGSIZE, EINVAL, and ENOBUFS or EAGAIN
-// where the device stayed congested for a quarter second. The error that Send
+// where the device stayed congested for a twentieth of a second. The error that Send
 // returns is about the socket; it wraps net.ErrClosed after Close.
 //
 // It allocates nothing while nothing is refused.
@@ -149,6 +149,11 @@ func (c *Conn) Send(batch []wire.Departure) error { return c.tx.send(batch) }
 func (c *Conn) Receive(ctx context.Context, arrivals []wire.Arrival) (int, error) {
 	return c.rx.receive(ctx, arrivals)
 }
+
+// Pending reports whether any datagram has arrived that the caller of Receive
+// has not been given, or has not yet come back from. If it is false, all that
+// arrived before the call is dealt with. It may be called at any time.
+func (c *Conn) Pending() bool { return c.rx.pending() }
 
 // Drops counts the datagrams that passed the filter and found no room in the
 // receive buffers.

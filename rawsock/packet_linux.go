@@ -202,7 +202,7 @@ func (c *PacketConn) Receive(ctx context.Context, arrivals []wire.Arrival) (int,
 // Send hands every departure to the device in order, and fills in its At, by
 // the user's clock just before the system call, and Err, as a *net.OpError:
 // ENETDOWN, EMSGSIZE, and ENOBUFS or EAGAIN where the device stayed congested
-// for a quarter second. The error that Send returns is about the socket:
+// for a twentieth of a second. The error that Send returns is about the socket:
 // EDESTADDRREQ for a PacketConn without an interface, net.ErrClosed after
 // Close.
 func (c *PacketConn) Send(batch []wire.Departure) error {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"sync/atomic"
 
 	"github.com/tcpscope/tcpscope/rawsock/wire"
 )
@@ -18,10 +19,15 @@ type queue struct {
 	once    sync.Once
 	wg      sync.WaitGroup
 
-	// The consumer's: the batch it works on, and how many arrivals of it are
-	// taken.
+	// held counts the datagrams that are out of their sockets, and that the
+	// consumer has not come back from.
+	held atomic.Int64
+
+	// The consumer's: the batch it works on, how many arrivals of it are
+	// taken, and how many of them by the last receive.
 	current *batch
 	taken   int
+	last    int
 }
 
 // newQueue sets the readers going.
@@ -33,12 +39,15 @@ func newQueue(readers ...*reader) *queue {
 	}
 	q.full = make(chan *batch, room)
 	for _, r := range readers {
+		r.held = &q.held
 		q.wg.Go(func() { r.run(q.full, q.done) })
 	}
 	return q
 }
 
 func (q *queue) receive(ctx context.Context, arrivals []wire.Arrival) (int, error) {
+	q.held.Add(-int64(q.last))
+	q.last = 0
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
@@ -50,6 +59,7 @@ func (q *queue) receive(ctx context.Context, arrivals []wire.Arrival) (int, erro
 	}
 	n := copy(arrivals, q.current.arrivals[q.taken:])
 	q.taken += n
+	q.last = n
 	return n, nil
 }
 
@@ -72,6 +82,17 @@ func (q *queue) next(ctx context.Context) error {
 		q.current, q.taken = b, 0
 		return b.err
 	}
+}
+
+// pending reports whether anything has arrived that the consumer has not come
+// back from.
+func (q *queue) pending() bool {
+	for _, r := range q.readers {
+		if r.pending() {
+			return true
+		}
+	}
+	return q.held.Load() > 0
 }
 
 func (q *queue) drops() uint64 {

@@ -30,6 +30,9 @@ func (*Conn) Receive(context.Context, []wire.Arrival) (int, error) {
 	return 0, linuxOnly("raw sockets")
 }
 
+// Pending reports whether anything waits to be received. Linux only.
+func (*Conn) Pending() bool { return false }
+
 // Drops counts what was lost. Linux only.
 func (*Conn) Drops() uint64 { return 0 }
 

@@ -35,6 +35,10 @@ type reader struct {
 	raw     syscall.RawConn
 	free    chan *batch
 	packet  bool // an AF_PACKET socket
+	// reading says that a system call may just be taking datagrams out of the
+	// socket, and held counts those that were taken and not yet consumed.
+	reading atomic.Bool
+	held    *atomic.Int64
 
 	lastDrops uint32 // as of the last arrival
 	baseDrops uint32 // as of opening
@@ -132,6 +136,8 @@ func (b *batch) fill() {
 
 // recvmmsg reads what is there; false means nothing was.
 func (b *batch) recvmmsg(fd uintptr) bool {
+	b.from.reading.Store(true)
+	defer b.from.reading.Store(false)
 	for i := range b.hdrs {
 		b.hdrs[i].Hdr.SetControllen(controlRoom)
 		if b.from.packet {
@@ -148,6 +154,9 @@ func (b *batch) recvmmsg(fd uintptr) bool {
 			return false
 		}
 		b.n, b.errno = int(n), errno
+		if errno == 0 {
+			b.from.held.Add(int64(n))
+		}
 		return true
 	}
 }
@@ -190,6 +199,18 @@ func (r *reader) control(a *wire.Arrival, level, typ int32, data []byte) {
 	case level == unix.SOL_PACKET && typ == unix.PACKET_AUXDATA && len(data) >= int(unsafe.Sizeof(unix.TpacketAuxdata{})):
 		a.Checksum = checksumState((*unix.TpacketAuxdata)(unsafe.Pointer(&data[0])).Status)
 	}
+}
+
+// pending reports whether datagrams wait in the socket, or are on their way
+// out of it.
+func (r *reader) pending() bool {
+	if r.reading.Load() {
+		return true
+	}
+	waiting := 0
+	err := r.raw.Control(func(fd uintptr) { waiting, _ = unix.IoctlGetInt(int(fd), unix.SIOCINQ) })
+	// A reader that began after the first look may have emptied the socket.
+	return err == nil && waiting > 0 || r.reading.Load()
 }
 
 // socketDrops reads how often the socket had no room.

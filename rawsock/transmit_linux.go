@@ -21,10 +21,10 @@ const (
 	headerMin = 20
 	// sendPatience is how long Send waits for room in the socket's buffer; a
 	// device that takes nothing must not block it for ever.
-	sendPatience = 250 * time.Millisecond
+	sendPatience = 50 * time.Millisecond
 	// sendAttempts bounds how often a device whose queue is full is asked
-	// again; the waits in between add up to sendPatience.
-	sendAttempts = 7
+	// again; the waits in between add up to about sendPatience.
+	sendAttempts = 5
 	sendWait     = time.Millisecond
 )
 

@@ -221,7 +221,7 @@ func (p *program) runCraft(ctx context.Context, s settings, spec probe.CraftSpec
 		return err
 	}
 	tally, err := job.craft(ctx, spec)
-	if err == nil && tally.Received == 0 {
+	if err == nil && tally.Received == 0 && !tally.Mute {
 		err = verdict(exitNegative)
 	}
 	return job.end(ctx, err, finding.New("summary").

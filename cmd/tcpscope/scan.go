@@ -81,5 +81,6 @@ func summary(tally probe.Tally) finding.Record {
 		Set("received", tally.Progress.Received).
 		Set("strays", tally.Progress.Strays).
 		Set("kernel_drops", tally.Progress.Drops).
-		Set("limited_by", tally.LimitedBy)
+		Set("limited_by", tally.LimitedBy).
+		Set("detail", tally.Detail)
 }

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"net/netip"
+	"syscall"
 
 	"github.com/tcpscope/tcpscope/probe/link"
 	"github.com/tcpscope/tcpscope/rawsock"
@@ -23,6 +26,12 @@ type world struct {
 
 func (w *world) Path(dst netip.Addr) (link.Path, error) {
 	path, err := route.Lookup(dst, route.Options{Source: w.source, Interface: w.device})
+	switch {
+	case errors.Is(err, route.ErrBroadcast):
+		err = fmt.Errorf("%v: %w: %w", dst, link.ErrBroadcast, syscall.EHOSTUNREACH)
+	case err == nil && dst.IsLoopback() && !path.Local:
+		err = fmt.Errorf("%v is this host's own, and not behind %s: %w", dst, path.Interface, syscall.EHOSTUNREACH)
+	}
 	return link.Path(path), err
 }
 

@@ -8,6 +8,7 @@ package link
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 
 	"github.com/tcpscope/tcpscope/rawsock/wire"
@@ -24,6 +25,11 @@ type Link interface {
 	// many as are there. It returns ctx's error when ctx ends. The datagrams
 	// are valid until the next call.
 	Receive(ctx context.Context, batch []wire.Arrival) (int, error)
+	// Pending reports whether anything has arrived that the caller of Receive
+	// has not been given, or has not yet come back from for more. If it is
+	// false, all that arrived before the call is dealt with. It may be called
+	// at any time.
+	Pending() bool
 	// Drops counts the arrivals that the kernel had no room for.
 	Drops() uint64
 	// Close releases the sockets. A Receive under way returns net.ErrClosed.
@@ -42,8 +48,9 @@ type Path struct {
 	Gateway netip.Addr
 	// MTU is in octets, the route's where it has one, else the device's.
 	MTU int
-	// Window and WindowScale are what this kernel's own SYNs announce on the
-	// path.
+	// MSS, Window and WindowScale are what this kernel's own SYNs announce on
+	// the path, the first two in octets.
+	MSS         uint16
 	Window      uint16
 	WindowScale uint8
 	// Local says that the destination is this host itself.
@@ -52,10 +59,15 @@ type Path struct {
 	Neighbors bool
 }
 
+// ErrBroadcast reports a destination that is no single host.
+var ErrBroadcast = errors.New("it is the broadcast address of its network, and TCP has no broadcast peers")
+
 // Routes looks up paths.
 type Routes interface {
 	// Path asks the kernel for the way to dst. Its error satisfies
-	// errors.Is with syscall.ENETUNREACH or EHOSTUNREACH where there is none.
+	// errors.Is with syscall.ENETUNREACH or EHOSTUNREACH where there is none,
+	// and with ErrBroadcast besides where dst is the broadcast address of a
+	// network of ours.
 	Path(dst netip.Addr) (Path, error)
 	// Unresolved reports whether the neighbour dst on the device of the path
 	// was asked for and has not answered.

@@ -2,6 +2,7 @@ package capture
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/tcpscope/tcpscope/rawsock/wire"
@@ -12,6 +13,7 @@ import (
 type Link interface {
 	Send(batch []wire.Departure) error
 	Receive(ctx context.Context, batch []wire.Arrival) (int, error)
+	Pending() bool
 	Drops() uint64
 	Close() error
 }
@@ -29,10 +31,13 @@ type Sink interface {
 type Tee struct {
 	link  Link
 	sinks []Sink
+	// order keeps an answer from being told before what it answers: while a
+	// batch is sent, what arrives waits.
+	order sync.Mutex
 }
 
 // NewTee returns a Tee on link. Closing it closes the link, not the sinks.
-func NewTee(link Link, sinks ...Sink) *Tee { return &Tee{link, sinks} }
+func NewTee(link Link, sinks ...Sink) *Tee { return &Tee{link: link, sinks: sinks} }
 
 // Send sends the batch, and then tells the sinks of every datagram that the
 // kernel took; not of those that it refused or that were not tried.
@@ -42,6 +47,8 @@ func (t *Tee) Send(batch []wire.Departure) error {
 		// from a batch before.
 		batch[i].At, batch[i].Err = time.Time{}, nil
 	}
+	t.order.Lock()
+	defer t.order.Unlock()
 	err := t.link.Send(batch)
 	for i := range batch {
 		if d := &batch[i]; d.Err == nil && !d.At.IsZero() {
@@ -56,11 +63,16 @@ func (t *Tee) Send(batch []wire.Departure) error {
 // the Tee.
 func (t *Tee) Receive(ctx context.Context, batch []wire.Arrival) (int, error) {
 	n, err := t.link.Receive(ctx, batch)
+	t.order.Lock()
+	defer t.order.Unlock()
 	for i := range batch[:n] {
 		t.tell(batch[i].At, batch[i].Datagram, batch[i].Outgoing)
 	}
 	return n, err
 }
+
+// Pending is the link's.
+func (t *Tee) Pending() bool { return t.link.Pending() }
 
 // Drops is the link's.
 func (t *Tee) Drops() uint64 { return t.link.Drops() }

@@ -42,6 +42,7 @@ func (l *fakeLink) Receive(_ context.Context, batch []wire.Arrival) (int, error)
 	return 2, nil
 }
 
+func (l *fakeLink) Pending() bool { return true }
 func (l *fakeLink) Drops() uint64 { return 7 }
 func (l *fakeLink) Close() error  { l.closed = true; return nil }
 
@@ -74,8 +75,8 @@ func TestTee(t *testing.T) {
 	if !reflect.DeepEqual(first, want) || !reflect.DeepEqual(second, want) {
 		t.Errorf("sinks heard %q and %q, want %q", first, second, want)
 	}
-	if tee.Drops() != 7 || tee.Close() != nil || !under.closed {
-		t.Error("Drops and Close do not reach the link")
+	if !tee.Pending() || tee.Drops() != 7 || tee.Close() != nil || !under.closed {
+		t.Error("Pending, Drops and Close do not reach the link")
 	}
 }
 

@@ -5,7 +5,14 @@
 // thread. None needs a capability. Errors are *net.OpError.
 package route
 
-import "net/netip"
+import (
+	"errors"
+	"net/netip"
+)
+
+// ErrBroadcast reports a destination that is the broadcast address of a
+// network of this host's.
+var ErrBroadcast = errors.New("broadcast address")
 
 // Path is the way to a destination, as the kernel routes it.
 type Path struct {
@@ -19,8 +26,10 @@ type Path struct {
 	Gateway netip.Addr
 	// MTU is in octets: the path's where one is known, else the device's.
 	MTU int
-	// Window and WindowScale are what this kernel's own SYNs announce on the
-	// path; WindowScale is zero where window scaling is off.
+	// MSS, Window and WindowScale are what this kernel's own SYNs announce on
+	// the path, the first two in octets; WindowScale is zero where window
+	// scaling is off.
+	MSS         uint16
 	Window      uint16
 	WindowScale uint8
 	// Local says that the destination is this host itself.

@@ -36,7 +36,7 @@ func Lookup(dst netip.Addr, options Options) (Path, error) {
 	r := routes[0]
 	switch r.Type {
 	case unix.RTN_BROADCAST:
-		return fail(fmt.Errorf("broadcast address: %w", syscall.EHOSTUNREACH))
+		return fail(fmt.Errorf("%w: %w", ErrBroadcast, syscall.EHOSTUNREACH))
 	case unix.RTN_MULTICAST:
 		return fail(fmt.Errorf("multicast address: %w", syscall.EHOSTUNREACH))
 	}
@@ -99,7 +99,8 @@ func path(r netlink.Route, device Interface) (Path, error) {
 	if err != nil {
 		return Path{}, err
 	}
-	p.Window, p.WindowScale = b.window(p.MTU), b.scale()
+	p.MSS = mss(p.MTU)
+	p.Window, p.WindowScale = b.window(p.MSS), b.scale()
 	return p, nil
 }
 

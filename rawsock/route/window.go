@@ -5,6 +5,8 @@ import "math/bits"
 const (
 	// tcpHeaders are the IPv4 and TCP headers without options, in octets.
 	tcpHeaders = 40
+	// minMSS is the least that Linux announces (net.ipv4.route.min_adv_mss).
+	minMSS = 256
 	// maxDatagram bounds the segments of devices with a larger MTU (loopback).
 	maxDatagram = 1<<16 - 1
 	// maxWindow is the largest unscaled window, maxScale the largest shift
@@ -20,12 +22,18 @@ type buffers struct {
 	scaling      bool
 }
 
+// mss returns what Linux announces as its maximum segment size
+// (ipv4_default_advmss).
+func mss(mtu int) uint16 {
+	return uint16(min(max(mtu-tcpHeaders, minMSS), maxDatagram-tcpHeaders))
+}
+
 // window returns what Linux announces in a SYN (tcp_select_initial_window):
 // half the receive buffer is for data, rounded down to whole segments.
-func (b buffers) window(mtu int) uint16 {
+func (b buffers) window(mss uint16) uint16 {
 	space := b.initial / 2
-	if mss := min(mtu, maxDatagram) - tcpHeaders; mss > 0 && space > mss {
-		space -= space % mss
+	if space > int(mss) {
+		space -= space % int(mss)
 	}
 	return uint16(min(space, maxWindow))
 }

@@ -2,6 +2,14 @@ package route
 
 import "testing"
 
+func TestMSS(t *testing.T) {
+	for mtu, want := range map[int]uint16{0: 256, 68: 256, 296: 256, 297: 257, 1500: 1460, 9000: 8960, 65535: 65495, 65536: 65495} {
+		if got := mss(mtu); got != want {
+			t.Errorf("MTU %d: MSS %d, want %d", mtu, got, want)
+		}
+	}
+}
+
 func TestWindow(t *testing.T) {
 	stock := buffers{initial: 131072, max: 6291456, coreMax: 212992, scaling: true}
 	with := func(change func(*buffers)) buffers {
@@ -29,7 +37,7 @@ func TestWindow(t *testing.T) {
 		{"large start", with(func(b *buffers) { b.initial = 4 << 20 }), 1500, 65535, 7},
 		{"mtu unknown", stock, 0, 65535, 7},
 	} {
-		if got := c.b.window(c.mtu); got != c.window {
+		if got := c.b.window(mss(c.mtu)); got != c.window {
 			t.Errorf("%s: window %d, want %d", c.name, got, c.window)
 		}
 		if got := c.b.scale(); got != c.scale {
