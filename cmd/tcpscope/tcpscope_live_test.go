@@ -449,18 +449,18 @@ func TestLiveSecondInterrupt(t *testing.T) {
 		whole bool
 	}{{"at once", 0, true}, {"later", 2 * oneInterrupt, false}} {
 		file := filepath.Join(t.TempDir(), "json")
-		cmd := command("syn -p 80,201-300 --order given --rate 50 --timeout 1m 10.0.2.2 --packet-trace -o json=" + file)
-		trace, err := cmd.StderrPipe()
+		cmd := command("syn -p 80,201-300 --order given --rate 50 --timeout 1m 10.0.2.2 -o jsonl -o json=" + file)
+		findings, err := cmd.StdoutPipe()
 		if err != nil {
 			t.Fatal(err)
 		}
 		if err := lab.Host("ant").Start(cmd); err != nil {
 			t.Fatal(err)
 		}
-		// After an answer that took so long, an interrupted run listens on for
-		// a second.
-		lines := bufio.NewScanner(trace)
-		for lines.Scan() && !strings.Contains(lines.Text(), "[S.]") {
+		// Once it knows that answers take so long, an interrupted run listens
+		// on for a second.
+		lines := bufio.NewScanner(findings)
+		for lines.Scan() && !strings.Contains(lines.Text(), `"state":"open"`) {
 			continue
 		}
 		cmd.Process.Signal(os.Interrupt)
