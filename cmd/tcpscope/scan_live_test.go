@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -294,11 +295,16 @@ func TestLiveOwnFirewall(t *testing.T) {
 // TestLiveLikeLinux: our SYN is the kernel's own, but for what chance decides.
 func TestLiveLikeLinux(t *testing.T) {
 	lab := netlab.Start(t, netlab.Pair())
-	ant := lab.Host("ant")
-	ours := firstSYN(t, ant, func() error { return ant.Run(command("syn -o text=/dev/null 10.0.0.2:80")) })
-	kernels := firstSYN(t, ant, func() error {
-		return ant.Do(func() error {
-			conn, err := net.Dial("tcp4", "10.0.0.2:80")
+	likeKernel(t, lab.Host("ant"), netip.MustParseAddrPort("10.0.0.2:80"))
+}
+
+// likeKernel compares our SYN to an open port with the kernel's.
+func likeKernel(t *testing.T, host *netlab.Node, target netip.AddrPort) {
+	t.Helper()
+	ours := firstSYN(t, host, func() error { return host.Run(command("syn -o text=/dev/null " + target.String())) })
+	kernels := firstSYN(t, host, func() error {
+		return host.Do(func() error {
+			conn, err := net.Dial("tcp4", target.String())
 			if err != nil {
 				return err
 			}
