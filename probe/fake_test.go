@@ -25,6 +25,7 @@ type fakeWorld struct {
 	// unreachable are destinations without a route, with the error.
 	unreachable map[netip.Addr]error
 	unresolved  map[netip.Addr]bool
+	failed      map[netip.Addr]bool
 	tracked     [2]int
 	tracks      bool // what is sent gets entries
 	owner       string
@@ -61,8 +62,8 @@ func newFakeWorld() *fakeWorld {
 }
 
 func (w *fakeWorld) Path(dst netip.Addr) (link.Path, error) { return w.path, w.unreachable[dst] }
-func (w *fakeWorld) Unresolved(dst netip.Addr, _ int) (bool, error) {
-	return w.unresolved[dst], nil
+func (w *fakeWorld) Unresolved(dst netip.Addr, _ int) (unresolved, failed bool, err error) {
+	return w.unresolved[dst], w.failed[dst], nil
 }
 func (w *fakeWorld) Owner(local, remote netip.AddrPort) (string, error) { return w.owner, nil }
 func (w *fakeWorld) Conntrack() (used, limit int, err error) {

@@ -39,6 +39,9 @@ type flight struct {
 	// burst and tracked are when its latest try left, and its first one, as
 	// the run's counts of outstanding segments want to know it.
 	burst, tracked int
+	// waits counts the times that a try was left out because the next hop was
+	// not found yet.
+	waits int
 	// delayed counts the times that the device had no room for its next try.
 	delayed int
 	// deadline is when the latest try counts as unanswered, and place the

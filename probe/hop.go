@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"container/heap"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -82,10 +83,7 @@ func (r *run) lookAround(now time.Duration) {
 	still := r.asking[:0]
 	for _, h := range r.asking {
 		if !h.found && !h.lost && h.look <= now {
-			unresolved, err := r.world.Unresolved(h.addr, h.index)
-			if err != nil || !unresolved {
-				r.find(h)
-			}
+			r.lookFor(h)
 			h.pause = min(2*h.pause, lastLook)
 			h.look = now + h.pause
 		}
@@ -97,19 +95,39 @@ func (r *run) lookAround(now time.Duration) {
 	r.asking = still
 }
 
-// settle finds out about the hop of a flight that nobody answered. It returns
-// false when the flight has ended with its hop.
-func (r *run) settle(f *flight) bool {
-	h := f.host.hop
-	if h == nil || h.found {
-		return true
-	}
-	if unresolved, err := r.world.Unresolved(h.addr, h.index); err == nil && unresolved {
+// lookFor asks the kernel whether ARP has found a hop, or given up on it.
+func (r *run) lookFor(h *hop) {
+	switch unresolved, failed, err := r.world.Unresolved(h.addr, h.index); {
+	case err != nil || !unresolved:
+		r.find(h)
+	case failed:
 		r.lose(h)
-		return false
 	}
-	r.find(h)
-	return true
+}
+
+// overdue takes note of a try that was not answered in time.
+func (r *run) overdue(f *flight) {
+	hop, last := f.host.hop, len(f.tries)+f.waits == r.plan.Spec.Tries
+	if hop != nil && !hop.found && last {
+		r.lookFor(hop)
+	}
+	switch {
+	case hop != nil && hop.lost:
+		// The flight has ended with it.
+	case hop != nil && !hop.found && last:
+		// There is no more time for ARP than for an answer.
+		r.lose(hop)
+	case hop != nil && !hop.found:
+		// The kernel still holds the first try, and a second one would not
+		// make it ask more often.
+		f.waits++
+		f.deadline = r.now() + r.wait(f)
+		heap.Push(&r.waiting, f)
+	case last:
+		r.end(f, f.soft, f.sent(f.soft))
+	case r.draining == 0:
+		r.again = append(r.again, f)
+	}
 }
 
 // find sets the probes that were parked for a hop going.

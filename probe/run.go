@@ -160,10 +160,8 @@ func (r *run) finished() bool {
 // drain stops sending, and leaves the answers under way time to come in.
 func (r *run) drain() {
 	wait := minRTO
-	for _, h := range r.hosts {
-		if h.rto.smoothed != 0 {
-			wait = max(wait, h.rto.wait())
-		}
+	for _, f := range r.flights {
+		wait = max(wait, f.host.rto.wait())
 	}
 	r.more, r.again, r.ready = false, nil, nil
 	r.draining = r.now() + min(wait, maxDrain)
@@ -283,15 +281,7 @@ func (r *run) expire() {
 	r.tracked.advance(now)
 	r.lookAround(r.now())
 	for len(r.waiting) > 0 && r.waiting[0].deadline <= now {
-		f := heap.Pop(&r.waiting).(*flight)
-		switch {
-		case len(f.tries) == r.plan.Spec.Tries:
-			if r.settle(f) {
-				r.end(f, f.soft, f.sent(f.soft))
-			}
-		case r.draining == 0:
-			r.again = append(r.again, f)
-		}
+		r.overdue(heap.Pop(&r.waiting).(*flight))
 	}
 }
 
@@ -481,11 +471,11 @@ func (r *run) left(f *flight, d wire.Departure) {
 // host that nothing is known of, the last one may take all of the time there
 // is.
 func (r *run) wait(f *flight) time.Duration {
-	limit := r.plan.Spec.Timeout
-	if f.host.rto.smoothed == 0 && len(f.tries) == r.plan.Spec.Tries {
+	limit, tries := r.plan.Spec.Timeout, len(f.tries)+f.waits
+	if f.host.rto.smoothed == 0 && tries == r.plan.Spec.Tries {
 		return limit
 	}
-	return backoff(f.host.rto.wait(), len(f.tries)-1, limit)
+	return backoff(f.host.rto.wait(), tries-1, limit)
 }
 
 // flush hands the finished exchanges over; false says that nobody wants more.

@@ -146,7 +146,8 @@ func (s *Session) unresolved(addr netip.Addr) (bool, error) {
 	if err != nil || path.Local || !path.Neighbors {
 		return false, nil
 	}
-	return s.world.Unresolved(cmp.Or(path.Gateway, addr), path.Index)
+	unresolved, _, err := s.world.Unresolved(cmp.Or(path.Gateway, addr), path.Index)
+	return unresolved, err
 }
 
 // hearBatch is how many datagrams are taken from the link at once.

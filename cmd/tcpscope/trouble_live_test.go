@@ -139,7 +139,7 @@ func TestLiveLinkLost(t *testing.T) {
 			t.Errorf("port %d was never sent, and is called filtered", o.Port)
 		}
 	}
-	if states["not-sent"] < 500 || states["closed"] < 100 {
+	if states["not-sent"] < 500 || states["closed"] < 90 {
 		t.Errorf("states %v", states)
 	}
 }

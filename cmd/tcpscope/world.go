@@ -35,7 +35,7 @@ func (w *world) Path(dst netip.Addr) (link.Path, error) {
 	return link.Path(path), err
 }
 
-func (w *world) Unresolved(dst netip.Addr, index int) (bool, error) {
+func (w *world) Unresolved(dst netip.Addr, index int) (unresolved, failed bool, err error) {
 	return route.Unresolved(dst, index)
 }
 

@@ -71,7 +71,8 @@ type Routes interface {
 	Path(dst netip.Addr) (Path, error)
 	// Unresolved reports whether the neighbour dst on the device of the path
 	// was asked for and has not answered.
-	Unresolved(dst netip.Addr, index int) (bool, error)
+	// failed says that the kernel has given up for now.
+	Unresolved(dst netip.Addr, index int) (unresolved, failed bool, err error)
 }
 
 // Port is a TCP port of ours for which the kernel gives no answers.

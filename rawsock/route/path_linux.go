@@ -136,19 +136,21 @@ func IsLocal(addr netip.Addr) (bool, error) {
 }
 
 // Unresolved reports whether the neighbour dst on the device of that index
-// was asked for and has not answered (INCOMPLETE or FAILED). The kernel
+// was asked for and has not answered (INCOMPLETE or FAILED), and whether the
+// kernel has given up on it (FAILED). The kernel
 // forgets failed neighbours after a while; then the answer is false again.
-func Unresolved(dst netip.Addr, index int) (bool, error) {
+func Unresolved(dst netip.Addr, index int) (unresolved, failed bool, err error) {
 	neighbors, err := netlink.NeighList(index, netlink.FAMILY_V4)
 	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
-		return false, opError("neighbor", dst, os.NewSyscallError("netlink", err))
+		return false, false, opError("neighbor", dst, os.NewSyscallError("netlink", err))
 	}
 	for _, n := range neighbors {
 		if addr, ok := netip.AddrFromSlice(n.IP.To4()); ok && addr == dst {
-			return n.State&(netlink.NUD_INCOMPLETE|netlink.NUD_FAILED) != 0, nil
+			failed = n.State&netlink.NUD_FAILED != 0
+			return failed || n.State&netlink.NUD_INCOMPLETE != 0, failed, nil
 		}
 	}
-	return false, nil
+	return false, false, nil
 }
 
 func opError(op string, addr netip.Addr, err error) error {

@@ -235,7 +235,7 @@ func TestUnresolved(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		if got, err := route.Unresolved(nobody, path.Index); got || err != nil {
+		if got, failed, err := route.Unresolved(nobody, path.Index); got || failed || err != nil {
 			t.Errorf("before anything was sent: %v %v", got, err)
 		}
 		for _, to := range []netip.Addr{nobody, apple.Addr()} {
@@ -248,14 +248,14 @@ func TestUnresolved(t *testing.T) {
 				return err
 			}
 		}
-		if got, err := route.Unresolved(nobody, path.Index); !got || err != nil {
+		if got, _, err := route.Unresolved(nobody, path.Index); !got || err != nil {
 			t.Errorf("10.0.0.9: %v %v", got, err)
 		}
-		if got, err := route.Unresolved(nobody, 1); got || err != nil {
+		if got, _, err := route.Unresolved(nobody, 1); got || err != nil {
 			t.Errorf("on another device: %v %v", got, err)
 		}
 		for end := time.Now().Add(10 * time.Second); ; {
-			got, err := route.Unresolved(apple.Addr(), path.Index)
+			got, _, err := route.Unresolved(apple.Addr(), path.Index)
 			if err != nil || time.Now().After(end) {
 				t.Errorf("apple: %v %v", got, err)
 			}

@@ -17,7 +17,9 @@ func Lookup(netip.Addr, Options) (Path, error) { return Path{}, errLinuxOnly }
 func IsLocal(netip.Addr) (bool, error) { return false, errLinuxOnly }
 
 // Unresolved reports whether a neighbour has not answered. Linux only.
-func Unresolved(netip.Addr, int) (bool, error) { return false, errLinuxOnly }
+func Unresolved(netip.Addr, int) (unresolved, failed bool, err error) {
+	return false, false, errLinuxOnly
+}
 
 // LookupInterface finds a device by name. Linux only.
 func LookupInterface(string) (Interface, error) { return Interface{}, errLinuxOnly }
