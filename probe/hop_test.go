@@ -1,0 +1,127 @@
+package probe
+
+import (
+	"net/netip"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/tcpscope/tcpscope/rawsock/wire"
+)
+
+var gateway = netip.MustParseAddr("10.0.0.254")
+
+// TestDeadGateway: one SYN asks for it, the others stay here.
+func TestDeadGateway(t *testing.T) {
+	for _, failed := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newFakeWorld()
+			w.unresolved = map[netip.Addr]bool{gateway: true}
+			w.failed = map[netip.Addr]bool{gateway: failed}
+			r := scanWorld(t, t.Context(), w, spec(t, "1-100", "10.1.0.1-3"))
+			if r.err != nil || len(r.hosts) != 3 || len(r.ports) != 0 {
+				t.Fatalf("%v, hosts %v, ports %v", r.err, r.hosts, r.ports)
+			}
+			for host, status := range r.hosts {
+				if status != "no-arp" {
+					t.Errorf("%s is %s", host, status)
+				}
+			}
+			if sent := len(w.segments(wire.SYN)); sent != 1 {
+				t.Errorf("%d SYNs, want 1", sent)
+			}
+			if bound := 6 * time.Second; r.took > bound || failed && r.took > bound/2 {
+				t.Errorf("it took %v", r.took)
+			}
+		})
+	}
+}
+
+// TestQuietNeighbour: a host that drops everything is found by the neighbour
+// table, and then all its ports are probed.
+func TestQuietNeighbour(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newFakeWorld()
+		w.path.Gateway = netip.Addr{}
+		s := spec(t, "1-100")
+		s.Tries, s.Like = 1, Bare
+		r := scanWorld(t, t.Context(), w, s)
+		if sent := len(w.segments(wire.SYN)); sent != 100 || r.hosts["10.0.0.2"] != "silent" {
+			t.Errorf("%d SYNs, hosts %v", sent, r.hosts)
+		}
+	})
+}
+
+// TestHopLostInMidRun: what was not sent any more is not-sent.
+func TestHopLostInMidRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newFakeWorld()
+		n := 0
+		w.answer = func(h wire.Header, g wire.Segment) []fakeReply {
+			if n++; n <= 50 {
+				return after(ms, rst(h, g))
+			}
+			return after(ms, icmp(ant, h, g, g.Seq, 3, 1))
+		}
+		r := scanWorld(t, t.Context(), w, spec(t, "1-100"))
+		states := map[string]int{}
+		for _, verdict := range r.ports {
+			state, _, _ := strings.Cut(verdict, " ")
+			states[state]++
+		}
+		if states["closed"] != 50 || states["not-sent"] != 50 {
+			t.Errorf("states %v", states)
+		}
+		for name, record := range r.record {
+			if record.Text("state") == "not-sent" && record.Text("detail") != "10.0.0.254 does not answer ARP" {
+				t.Errorf("%s: %q", name, record.Text("detail"))
+			}
+		}
+	})
+}
+
+// TestCongestedDevice: a full queue is no refusal.
+func TestCongestedDevice(t *testing.T) {
+	for _, errno := range []syscall.Errno{syscall.EAGAIN, syscall.ENOBUFS} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newFakeWorld()
+			full := time.Now().Add(300 * ms)
+			w.refuse = func(h wire.Header, g wire.Segment) error {
+				if g.DstPort > 10 && time.Now().Before(full) {
+					return errno
+				}
+				return nil
+			}
+			w.answer = func(h wire.Header, g wire.Segment) []fakeReply { return after(ms, rst(h, g)) }
+			r := scanWorld(t, t.Context(), w, spec(t, "1-100"))
+			for name, verdict := range r.ports {
+				if verdict != "closed rst 10.0.0.2" {
+					t.Errorf("%s: %s", name, verdict)
+				}
+			}
+			if len(r.ports) != 100 {
+				t.Errorf("%d ports", len(r.ports))
+			}
+		})
+	}
+}
+
+// TestResetRefused: the user must know that half-open connections stay.
+func TestResetRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newFakeWorld()
+		w.refuse = func(h wire.Header, g wire.Segment) error {
+			if g.Flags == wire.RST {
+				return syscall.EPERM
+			}
+			return nil
+		}
+		w.answer = func(h wire.Header, g wire.Segment) []fakeReply { return after(ms, synAck(h, g)) }
+		r := scanWorld(t, t.Context(), w, spec(t, "80"))
+		if !strings.Contains(r.tally.Detail, "refused to send 1 of our resets") {
+			t.Errorf("detail %q", r.tally.Detail)
+		}
+	})
+}
