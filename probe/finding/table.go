@@ -32,7 +32,7 @@ var table = [...]ObjectSpec{
 			{Name: "options", Type: List, Meaning: "TCP options of the deciding segment, in tcpdump's words"},
 			{Name: "rtt_us", Type: Number, Unit: "us", Meaning: "time from the probe to the deciding reply, by the kernel's stamps"},
 			{Name: "tries", Type: Int, Meaning: "probes sent to this port"},
-			{Name: "at", Type: Time, Meaning: "when the deciding reply arrived; without a reply, when the wait ended"},
+			{Name: "at", Type: Time, Meaning: "when the deciding reply arrived; without a reply, when the last try left"},
 			{Name: "origin", Type: Text, Meaning: "who is taken to have made the deciding reply", Words: Origins()},
 			{Name: "detail", Type: Text, Meaning: "what else is worth knowing, in a sentence"},
 		},

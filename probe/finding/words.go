@@ -109,7 +109,7 @@ func HostStatuses() []Word {
 		{string(Answers), "some probe was answered"},
 		{string(Silent), "nothing came back: the host is down, or a filter swallows everything"},
 		{string(Unreachable), "a router, or our own kernel, says that there is no way to it"},
-		{string(NoARP), "on our own link, and no neighbour answers to the address"},
+		{string(NoARP), "ARP finds nobody: the address, or the gateway to it, is on our own link and silent"},
 	}
 }
 

@@ -146,12 +146,29 @@ func (s server) host(name string) (*Node, error) {
 	return nil, fmt.Errorf("lab %s has no host %q: its hosts are %s", s.name, name, strings.Join(names, ", "))
 }
 
+// searchPath is the PATH of a command, with this program's own directory in
+// front: who plays in a lab wants the build that made it.
+func searchPath(env []string) string {
+	const name = "PATH="
+	path := name
+	for _, e := range env {
+		if strings.HasPrefix(e, name) {
+			path = e
+		}
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return path
+	}
+	return name + filepath.Dir(self) + string(filepath.ListSeparator) + strings.TrimPrefix(path, name)
+}
+
 // start starts the command in a host's namespaces.
 func (s server) start(node *Node, m *startMessage, files []*os.File, owner bool) (*command, error) {
 	cmd := &exec.Cmd{
 		Path: m.Path, Args: m.Args, Dir: m.Dir,
 		Stdin: files[0], Stdout: files[1], Stderr: files[2],
-		Env: append(m.Env, nameEnv+"="+s.name, hostEnv+"="+node.Name()),
+		Env: append(m.Env, nameEnv+"="+s.name, hostEnv+"="+node.Name(), searchPath(m.Env)),
 	}
 	if m.Shell {
 		// For shells without a start-up file; the others mostly show the host
