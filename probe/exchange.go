@@ -81,6 +81,16 @@ func (r *Reply) answers(isn, quoted wire.Seq) bool {
 	return false
 }
 
+// echo is the timestamp that a segment echoes, if it does.
+func (r *Reply) echo() (tsval uint32, ok bool) {
+	for _, o := range r.Options {
+		if _, ecr, ok := o.Timestamps(); ok {
+			return ecr, true
+		}
+	}
+	return 0, false
+}
+
 // soft reports whether a better answer can be hoped for: a router that has no
 // way to the host just now may have one at the next try (RFC 1122,
 // Section 4.2.3.9).

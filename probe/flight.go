@@ -1,51 +1,60 @@
 package probe
 
 import (
+	"container/heap"
 	"net/netip"
 	"time"
 
-	"github.com/tcpscope/tcpscope/probe/link"
 	"github.com/tcpscope/tcpscope/rawsock/wire"
 )
 
-// host is what a run knows of a host while it probes it.
+// host is what a run knows of a host, from its first probe to its last.
 type host struct {
-	path  link.Path
+	// probe is one of its probes, for what they have in common.
+	probe Probe
+	left  int   // probes not yet done
 	err   error // there is no way to it
 	local netip.AddrPort
 	syn   *wire.Template
-	left  int // probes not yet done
 	rto   rto
 	// hop is where its datagrams go first; nil where no neighbour has to be
-	// found.
-	hop *hop
-	// probe is one of its probes, and parked are the ports of those that wait
-	// for the hop.
-	probe  Probe
+	// found. parked are the ports of the probes that wait for it.
+	hop    *hop
 	parked []uint16
 }
 
 // onLink reports whether reaching the host takes an entry of its own in our
 // neighbour table.
-func (h *host) onLink() bool { return h.hop != nil && !h.path.Gateway.IsValid() }
+func (h *host) onLink() bool { return h.hop != nil && h.hop.addr == h.probe.Addr }
 
-// flight is a probe that has been sent and not yet been answered.
+// flight makes a flight to one of the host's ports.
+func (h *host) flight(port uint16) *flight {
+	f := &flight{probe: h.probe, host: h, place: -1}
+	f.probe.Port = port
+	f.tries = f.first[:0]
+	return f
+}
+
+// flight is a probe between its first try and its end.
 type flight struct {
 	probe Probe
 	host  *host
+	// tries are those that left this host. Most flights have one, and first
+	// has room for it.
 	tries []try
+	first [1]try
+	// skipped counts the tries that were not made when it was time for them:
+	// the next hop was not found yet, or the kernel refused a retry.
+	skipped int
+	// delayed counts the times that the device had no room for the next try.
+	delayed int
 	// soft is an answer that a later try may better.
 	soft *Reply
 	// burst and tracked are when its latest try left, and its first one, as
 	// the run's counts of outstanding segments want to know it.
 	burst, tracked int
-	// waits counts the times that a try was left out because the next hop was
-	// not found yet.
-	waits int
-	// delayed counts the times that the device had no room for its next try.
-	delayed int
-	// deadline is when the latest try counts as unanswered, and place the
-	// flight's index in the queue of deadlines, -1 outside.
+	// deadline is until when it waits, and place its index in the heap of
+	// those that do, -1 outside.
 	deadline time.Duration
 	place    int
 }
@@ -54,10 +63,12 @@ type flight struct {
 type try struct {
 	at    time.Time
 	tsval uint32
-	id    uint16
 }
 
 func (f *flight) endpoint() endpoint { return endpoint{addrNumber(f.probe.Addr), f.probe.Port} }
+
+// turns is how many of its tries a flight has had, made or not.
+func (f *flight) turns() int { return len(f.tries) + f.skipped }
 
 // exchange is what the flight comes to if it ends in silence.
 func (f *flight) exchange(plan Plan) Exchange {
@@ -73,28 +84,87 @@ func (f *flight) exchange(plan Plan) Exchange {
 	return x
 }
 
-// sent is the try that a reply answers: a SYN-ACK echoes its timestamp, an
-// ICMP error quotes its IP ID. Nil where it cannot be told.
-func (f *flight) sent(r *Reply) *try {
-	if r == nil {
+// answered is the try that a reply answers: an ICMP error quotes its IP ID, a
+// SYN-ACK echoes its timestamp. Nil where it cannot be told.
+func (f *flight) answered(plan Plan, r *Reply) *try {
+	if len(f.tries) == 1 {
+		return &f.tries[0]
+	}
+	if r.ICMP {
+		if n := plan.try(f.endpoint(), r.Quoted); n >= 1 && n <= len(f.tries) {
+			return &f.tries[n-1]
+		}
 		return nil
 	}
+	echo, ok := r.echo()
 	for i := range f.tries {
-		t := &f.tries[i]
-		if len(f.tries) == 1 || r.ICMP && t.id == r.Quoted || r.echoes(t.tsval) {
-			return t
+		if ok && f.tries[i].tsval == echo {
+			return &f.tries[i]
 		}
 	}
 	return nil
 }
 
-func (r *Reply) echoes(tsval uint32) bool {
-	for _, o := range r.Options {
-		if _, ecr, ok := o.Timestamps(); ok {
-			return ecr == tsval
-		}
+// flights are the probes that have begun and not ended. Each is in one place:
+// in the outbox, until its try is handed to the kernel in the same round; in
+// waiting, until it is answered or its deadline comes; or in again, until the
+// pace allows its next try. Of an interrupted run, those that would be tried
+// again are in none: only a late answer ends them.
+type flights struct {
+	open    map[endpoint]*flight
+	waiting byDeadline
+	// again holds flights that have ended since, too; retry skips them.
+	again []*flight
+	// onLink counts the flights to neighbours of ours.
+	onLink int
+}
+
+func (s *flights) begin(f *flight) {
+	s.open[f.endpoint()] = f
+	if f.host.onLink() {
+		s.onLink++
 	}
-	return false
+}
+
+// end forgets a flight, if it had begun.
+func (s *flights) end(f *flight) {
+	if s.ended(f) {
+		return
+	}
+	delete(s.open, f.endpoint())
+	if f.host.onLink() {
+		s.onLink--
+	}
+	if f.place >= 0 {
+		heap.Remove(&s.waiting, f.place)
+	}
+}
+
+func (s *flights) ended(f *flight) bool { return s.open[f.endpoint()] != f }
+
+// await puts a flight among those that wait.
+func (s *flights) await(f *flight, deadline time.Duration) {
+	f.deadline = deadline
+	heap.Push(&s.waiting, f)
+}
+
+// overdue takes one of those whose deadline has come; nil if there is none.
+func (s *flights) overdue(now time.Duration) *flight {
+	if len(s.waiting) == 0 || s.waiting[0].deadline > now {
+		return nil
+	}
+	return heap.Pop(&s.waiting).(*flight)
+}
+
+// retry is the first of those to be tried again; nil if there is none.
+func (s *flights) retry() *flight {
+	for len(s.again) > 0 && s.ended(s.again[0]) {
+		s.again = s.again[1:]
+	}
+	if len(s.again) == 0 {
+		return nil
+	}
+	return s.again[0]
 }
 
 // byDeadline is a heap of flights, the one that is due first on top.

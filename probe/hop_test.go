@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"context"
 	"net/netip"
 	"strings"
 	"syscall"
@@ -8,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/tcpscope/tcpscope/probe/finding"
 	"github.com/tcpscope/tcpscope/rawsock/wire"
 )
 
@@ -122,6 +124,105 @@ func TestResetRefused(t *testing.T) {
 		r := scanWorld(t, t.Context(), w, spec(t, "80"))
 		if !strings.Contains(r.tally.Detail, "refused to send 1 of our resets") {
 			t.Errorf("detail %q", r.tally.Detail)
+		}
+	})
+}
+
+// TestHopLostAfterwards: a hop that was found may be lost all the same. What
+// the plan still holds then is not sent, and the run ends.
+func TestHopLostAfterwards(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newFakeWorld()
+		// The hosts without a route keep the run busy while the hop is found, so
+		// that apple's ports are not parked.
+		w.unreachable = make(map[netip.Addr]error)
+		for addr := apple.Next(); addr.As4()[3] < 250; addr = addr.Next() {
+			w.unreachable[addr] = syscall.ENETUNREACH
+		}
+		w.answer = func(h wire.Header, g wire.Segment) []fakeReply {
+			if g.DstPort <= 10 {
+				return after(0, rst(h, g))
+			}
+			return after(0, icmp(ant, h, g, g.Seq, 3, 1))
+		}
+		s := spec(t, "1-20", "10.0.0.2-249")
+		s.Order = GivenOrder
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		r := scanWorld(t, ctx, w, s)
+		if r.err != nil || r.tally.Counts[finding.Closed] != 10 || r.tally.Counts[finding.NotSent] != 10 {
+			t.Errorf("%v, %v", r.err, r.tally.Counts)
+		}
+		if sent := len(w.segments(wire.SYN)); sent != 11 {
+			t.Errorf("%d SYNs, want 11", sent)
+		}
+	})
+}
+
+// TestAskerRefused: a probe that our own firewall refuses asks for no hop, and
+// those that were parked behind it do not wait for one that nobody asks for.
+func TestAskerRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newFakeWorld()
+		w.unresolved = map[netip.Addr]bool{gateway: true} // others' doing
+		w.refuse = func(_ wire.Header, g wire.Segment) error {
+			if g.DstPort == 1 {
+				return syscall.EPERM
+			}
+			return nil
+		}
+		w.answer = func(h wire.Header, g wire.Segment) []fakeReply { return after(ms, rst(h, g)) }
+		s := spec(t, "1-20")
+		s.Order = GivenOrder
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		r := scanWorld(t, ctx, w, s)
+		if r.err != nil || r.tally.Counts[finding.Closed] != 19 || r.tally.Counts[finding.NotSent] != 1 {
+			t.Errorf("%v, %v", r.err, r.tally.Counts)
+		}
+	})
+}
+
+// TestAskerDelayed: a first try for which the device had no room is made
+// again, and does not count as one that waits for ARP.
+func TestAskerDelayed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newFakeWorld()
+		w.unresolved = map[netip.Addr]bool{gateway: true}
+		refused := false
+		w.refuse = func(wire.Header, wire.Segment) error {
+			if refused {
+				return nil
+			}
+			refused = true
+			return syscall.ENOBUFS
+		}
+		w.answer = func(h wire.Header, g wire.Segment) []fakeReply { return after(ms, rst(h, g)) }
+		r := scanWorld(t, t.Context(), w, spec(t, "1-20"))
+		if r.err != nil || r.tally.Counts[finding.Closed] != 20 || r.took > time.Second {
+			t.Errorf("%v, %v after %v", r.err, r.tally.Counts, r.took)
+		}
+	})
+}
+
+// TestRetryRefused: a retry that never left is not counted as a try, and the
+// answer to the one before it counts.
+func TestRetryRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newFakeWorld()
+		syns := 0
+		w.refuse = func(wire.Header, wire.Segment) error {
+			if syns++; syns > 1 {
+				return syscall.EPERM
+			}
+			return nil
+		}
+		w.answer = func(h wire.Header, g wire.Segment) []fakeReply { return after(1500*ms, rst(h, g)) }
+		record := scanWorld(t, t.Context(), w, spec(t, "80")).record["10.0.0.2:80"]
+		tries, _ := record.Int("tries")
+		rtt, _ := record.Number("rtt_us")
+		if record.Text("state") != "closed" || tries != 1 || rtt != 1.5e6 {
+			t.Errorf("%s after %d tries and %v us", record.Text("state"), tries, rtt)
 		}
 	})
 }

@@ -1,7 +1,6 @@
 package probe
 
 import (
-	"container/heap"
 	"net/netip"
 
 	"github.com/tcpscope/tcpscope/rawsock/wire"
@@ -24,7 +23,7 @@ func (r *run) take(h *heard) {
 		r.count.strays.Add(1)
 		return
 	}
-	f := r.flights[h.to]
+	f := r.flights.open[h.to]
 	if f != nil && h.reply.fromSelf(h.local.Addr(), f.probe.Addr) && f.host.hop != nil {
 		r.lose(f.host.hop)
 		return
@@ -34,16 +33,18 @@ func (r *run) take(h *heard) {
 	if h.reply.is(wire.SYN | wire.ACK) {
 		r.out.reset(h)
 	}
+	// A flight without a try waits for room in the device's queue, and this
+	// answers an earlier run's probe.
 	if f == nil || len(f.tries) == 0 {
 		return
 	}
-	r.find(f.host.hop)
+	r.hops.find(f.host.hop)
 	reply := h.reply
 	if reply.soft() {
 		f.soft = &reply
 		return
 	}
-	r.end(f, &reply, f.sent(&reply))
+	r.end(f, &reply)
 }
 
 // ours reports whether local is one of the session's quiet ports.
@@ -55,25 +56,25 @@ func (s *Session) ours(local netip.AddrPort) bool {
 // refuse ends a flight that never left.
 func (r *run) refuse(f *flight, err error) {
 	x := f.exchange(r.plan)
-	x.Tries, x.Refused = 0, err
+	x.Refused = err
 	r.finish(f, x)
 }
 
-// end ends a flight: with the reply that decides, and the try that it
-// answers, if that is known.
-func (r *run) end(f *flight, reply *Reply, answered *try) {
+// end ends a flight that left: by the reply that decides, or in silence.
+func (r *run) end(f *flight, reply *Reply) {
 	x := f.exchange(r.plan)
-	x.Reply = reply
-	if answered != nil {
-		x.At = answered.at
-		if rtt := reply.At.Sub(answered.at); rtt > 0 {
-			x.RTT = rtt
-			f.host.rto.sample(rtt)
-		}
-	}
 	if reply != nil {
-		if len(f.tries) > 0 {
-			r.answered(f, reply)
+		x.Reply = reply
+		if t := f.answered(r.plan, reply); t != nil {
+			x.At = t.at
+			if rtt := reply.At.Sub(t.at); rtt > 0 {
+				x.RTT = rtt
+				f.host.rto.sample(rtt)
+			}
+		}
+		r.burst.remove(f.burst)
+		if !reply.ICMP { // which leaves the SYN in the connection tracking table
+			r.tracked.remove(f.tracked)
 		}
 		if reply.is(wire.SYN | wire.ACK) {
 			r.count.open.Add(1)
@@ -82,26 +83,10 @@ func (r *run) end(f *flight, reply *Reply, answered *try) {
 	r.finish(f, x)
 }
 
-// answered takes an answered flight out of what is outstanding. An ICMP error
-// leaves the SYN in the connection tracking table.
-func (r *run) answered(f *flight, reply *Reply) {
-	r.burst.remove(f.burst)
-	if !reply.ICMP {
-		r.tracked.remove(f.tracked)
-	}
-}
-
-// finish forgets a flight and keeps its exchange for the consumer.
+// finish forgets a flight, if it had begun, and keeps its exchange for the
+// consumer. With its last probe a host is forgotten as well.
 func (r *run) finish(f *flight, x Exchange) {
-	if !r.ended(f) {
-		delete(r.flights, f.endpoint())
-		if f.host.onLink() {
-			r.onLink--
-		}
-	}
-	if f.place >= 0 {
-		heap.Remove(&r.waiting, f.place)
-	}
+	r.flights.end(f)
 	if f.host.left--; f.host.left == 0 {
 		delete(r.hosts, addrNumber(f.probe.Addr))
 	}

@@ -41,19 +41,6 @@ func (p *pacer) take(now time.Duration) bool {
 // at is when the next segment may go.
 func (p *pacer) at() time.Duration { return p.next }
 
-// conntrack is the connection tracking table as it was when the session was
-// opened. A limit of zero means that there is none.
-type conntrack struct{ used, limit int }
-
-// room is how many entries we may add: half of what is free, since others
-// need it too; below zero there is no limit.
-func (c conntrack) room() int {
-	if c.limit == 0 {
-		return -1
-	}
-	return max((c.limit-c.used)/2, 1)
-}
-
 const (
 	// synSent is how long Linux remembers a SYN that nobody answered
 	// (nf_conntrack_tcp_timeout_syn_sent).
@@ -66,12 +53,13 @@ const (
 )
 
 // outstanding counts the segments of the last while that nobody has answered.
-// The zero value has no room at all.
+// The zero value is not useful.
 type outstanding struct {
 	// room is how many there may be; below zero there is no limit.
 	room int
 	// tick is a hundredth of the while. ticks holds how many segments of each
-	// of the last ticks are unanswered, the one that is now among them.
+	// of the last ticks are unanswered, the one that is now among them; no
+	// number is below zero, and total is their sum.
 	tick  time.Duration
 	ticks [100]int
 	now   int
@@ -107,12 +95,47 @@ func (o *outstanding) add() int {
 	return o.now
 }
 
-// remove takes back a segment that was answered.
+// remove takes back a segment that was answered. A segment may be removed
+// once.
 func (o *outstanding) remove(tick int) {
 	if o.now-tick < len(o.ticks) {
 		o.ticks[tick%len(o.ticks)]--
 		o.total--
 	}
+}
+
+// tracking counts the entries that a run's unanswered SYNs take in the
+// connection tracking table, which this host's other traffic needs too.
+type tracking struct {
+	outstanding
+	// before is how many entries there were.
+	before int
+	// checked says that the table was looked at again.
+	checked bool
+}
+
+// newTracking allows half of what is free; a limit of zero stands for a host
+// that tracks no connections.
+func newTracking(used, limit int) tracking {
+	room := -1
+	if limit > 0 {
+		room = max((limit-used)/2, 1)
+	}
+	return tracking{outstanding: newOutstanding(room, synSent), before: used}
+}
+
+// full reports whether there is no room for another SYN. When that seems so
+// for the first time it looks at the table again. Where the kernel could
+// track connections but no rule asks for it, it does not
+// (nf_ct_netns_get), and the table is no limit.
+func (t *tracking) full(table func() (used, limit int, err error)) bool {
+	if t.outstanding.full() && !t.checked {
+		t.checked = true
+		if used, _, err := table(); err == nil && used-t.before < t.total/2 {
+			t.room = -1
+		}
+	}
+	return t.outstanding.full()
 }
 
 // limits notes what a run had to wait for.

@@ -24,14 +24,13 @@ type Session struct {
 	link  link.Link
 	// ports are the quiet ports, one for each source address.
 	ports map[netip.Addr]link.Port
-	table conntrack
 
 	hearing sync.WaitGroup
 	stop    context.CancelFunc
-	heard   chan []heard
+	heard   chan []heard // closed when listen ends
 	spent   chan []heard // batches to be filled again
 	unheard atomic.Int64 // batches that no run has taken in yet
-	failed  atomic.Pointer[error]
+	deaf    error        // why listen ended; not to be read before that
 
 	count   counters
 	limited limits
@@ -77,9 +76,6 @@ func Open(w link.World, plan Plan) (_ *Session, err error) {
 		}
 	}()
 	if err := s.reserve(plan); err != nil {
-		return nil, err
-	}
-	if s.table.used, s.table.limit, err = w.Conntrack(); err != nil {
 		return nil, err
 	}
 	var locals []netip.AddrPort
@@ -155,17 +151,19 @@ const hearBatch = 256
 
 // listen is the session's one receive loop.
 func (s *Session) listen(ctx context.Context) {
+	defer close(s.heard)
 	arrivals := make([]wire.Arrival, hearBatch)
 	var ear ear
 	for {
 		n, err := s.link.Receive(ctx, arrivals)
 		if err != nil {
-			if ctx.Err() == nil && !errors.Is(err, net.ErrClosed) {
-				s.failed.Store(&err)
+			if s.deaf = err; ctx.Err() != nil {
+				s.deaf = net.ErrClosed
 			}
-			close(s.heard)
 			return
 		}
+		// Never waits for long: a run gives a batch back in the round in which
+		// it takes it.
 		batch := <-s.spent
 		for _, a := range arrivals[:n] {
 			if h, ok := ear.hear(a); ok {
@@ -179,7 +177,7 @@ func (s *Session) listen(ctx context.Context) {
 		select {
 		case s.heard <- batch:
 		case <-ctx.Done():
-			close(s.heard)
+			s.deaf = net.ErrClosed
 			return
 		}
 	}
