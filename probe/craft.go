@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/tcpscope/tcpscope/probe/finding"
@@ -55,7 +56,7 @@ func Craft(ctx context.Context, w link.World, spec CraftSpec, rng *rand.Rand, em
 	if err != nil {
 		return CraftTally{}, err
 	}
-	c := &crafting{spec: spec, local: local, link: l, emit: emit, heard: make(chan overheard)}
+	c := &crafting{spec: spec, local: local, link: l, emit: emit, heard: make(chan overheard), ear: ear{credulous: true}}
 	c.seq = wire.Seq(rng.Uint32())
 	if spec.Seq != nil {
 		c.seq = *spec.Seq
@@ -106,11 +107,8 @@ func (s CraftSpec) Datagram(local netip.AddrPort, seq wire.Seq) ([]byte, error) 
 	}
 	segment := wire.Segment{
 		SrcPort: local.Port(), DstPort: s.Target.Port(),
-		Seq: seq, Flags: s.Flags, Window: s.Window, Urgent: s.Urgent,
+		Seq: seq, Ack: s.ack(), Flags: s.Flags, Window: s.Window, Urgent: s.Urgent,
 		Options: s.Options, Payload: s.Data,
-	}
-	if s.Ack != nil {
-		segment.Ack = *s.Ack
 	}
 	datagram, err := wire.AppendDatagram(nil, header, segment)
 	if err != nil || !s.BadSum {
@@ -137,9 +135,11 @@ type crafting struct {
 	link  link.Link
 	emit  func(finding.Record) error
 	heard chan overheard
+	ear   ear
 	tally CraftTally
-	n     int
-	last  time.Time
+	// n and last are the number and the time of the latest record.
+	n    int
+	last time.Time
 }
 
 // overheard is an arrival with octets of its own, or why there are no more.
@@ -151,8 +151,10 @@ type overheard struct {
 
 func (c *crafting) run(ctx context.Context) error {
 	listening, stop := context.WithCancel(context.Background())
+	var listener sync.WaitGroup
+	defer listener.Wait()
 	defer stop()
-	go c.listen(listening)
+	listener.Go(func() { c.listen(listening) })
 	for i := range c.spec.Count {
 		if err := c.send(); err != nil {
 			return err
@@ -241,10 +243,9 @@ func (c *crafting) hear(ctx context.Context, wait time.Duration) error {
 
 // take reports one arrival, and resets what it opened.
 func (c *crafting) take(o overheard) error {
-	ear := ear{credulous: true}
-	h, ok := ear.hear(wire.Arrival{Datagram: o.datagram, At: o.at})
-	from := netip.AddrPortFrom(c.spec.Target.Addr(), c.spec.Target.Port())
-	if !ok || h.to != (endpoint{addrNumber(from.Addr()), from.Port()}) || h.local != c.local {
+	h, ok := c.ear.hear(wire.Arrival{Datagram: o.datagram, At: o.at})
+	to := endpoint{addrNumber(c.spec.Target.Addr()), c.spec.Target.Port()}
+	if !ok || h.to != to || h.local != c.local {
 		return nil
 	}
 	c.tally.Received++
@@ -268,6 +269,14 @@ func (c *crafting) checksum(h heard, datagram []byte) wire.Checksum {
 		return wire.Unverified
 	}
 	return wire.VerifyTCP(datagram)
+}
+
+// ack is the acknowledgement number as it stands on the wire.
+func (s CraftSpec) ack() wire.Seq {
+	if s.Ack == nil {
+		return 0
+	}
+	return *s.Ack
 }
 
 // length is SEG.LEN of the segment.

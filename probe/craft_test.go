@@ -70,6 +70,9 @@ func TestExplanations(t *testing.T) {
 		{"RST with a number of its own", withAck(craftSpec(wire.ACK), &ack), func(h wire.Header, g wire.Segment) []byte {
 			return replyTo(h, g, wire.RST, 1, 0)
 		}, "instead of our acknowledgement number 5000"},
+		{"RST with a number, to ACK 0", craftSpec(wire.ACK), func(h wire.Header, g wire.Segment) []byte {
+			return replyTo(h, g, wire.RST, 77, 0)
+		}, "instead of our acknowledgement number 0"},
 		{"aborted socket", withAck(craftSpec(wire.ACK), &ack), func(h wire.Header, g wire.Segment) []byte {
 			return replyTo(h, g, wire.RST|wire.ACK, 5000, 1000)
 		}, "aborted its connection"},

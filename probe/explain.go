@@ -78,8 +78,8 @@ func (s CraftSpec) resetAck(next wire.Seq, r *Reply) string {
 
 // reset explains a bare RST: the answer to a segment with ACK.
 func (s CraftSpec) reset(r *Reply) string {
-	if s.Flags&wire.ACK != 0 && s.Ack != nil && r.Seq != *s.Ack {
-		return fmt.Sprintf("RST with sequence number %d instead of our acknowledgement number %d: not made from this segment, perhaps forged", r.Seq, *s.Ack)
+	if s.Flags&wire.ACK != 0 && r.Seq != s.ack() {
+		return fmt.Sprintf("RST with sequence number %d instead of our acknowledgement number %d: not made from this segment, perhaps forged", r.Seq, s.ack())
 	}
 	if s.Flags&wire.ACK == 0 {
 		return "RST without ACK, though the segment had none to take the number from (RFC 9293, Section 3.10.7.1 asks for RST with ACK)"
