@@ -3,7 +3,6 @@ package probe
 import (
 	"context"
 	"encoding/binary"
-	"math/rand/v2"
 	"net/netip"
 	"testing"
 	"time"
@@ -14,14 +13,10 @@ import (
 )
 
 // allPorts is a scan of every port of one host, as fast as answers come.
-func allPorts(b *testing.B) Plan {
+func allPorts(b *testing.B) (*Session, Plan) {
 	s := spec(b, "-")
 	s.Rate = 0
-	plan, err := s.Plan(rand.New(rand.NewPCG(1, 2)))
-	if err != nil {
-		b.Fatal(err)
-	}
-	return plan
+	return open(b, newClosedWorld(b), s)
 }
 
 // perProbe reports what one of n probes costs.
@@ -30,7 +25,7 @@ func perProbe(b *testing.B, n int) {
 }
 
 func BenchmarkProbes(b *testing.B) {
-	plan := allPorts(b)
+	_, plan := allPorts(b)
 	b.ReportAllocs()
 	n := 0
 	for b.Loop() {
@@ -125,12 +120,7 @@ func (w *closedWorld) Receive(ctx context.Context, batch []wire.Arrival) (int, e
 
 // BenchmarkRun is the whole way of a probe, the kernel's part apart.
 func BenchmarkRun(b *testing.B) {
-	plan := allPorts(b)
-	session, err := Open(newClosedWorld(b), plan)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer session.Close()
+	session, plan := allPorts(b)
 	b.ReportAllocs()
 	n := 0
 	for b.Loop() {

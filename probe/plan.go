@@ -3,6 +3,7 @@ package probe
 import (
 	"fmt"
 	"iter"
+	"math"
 	"math/rand/v2"
 	"net/netip"
 	"time"
@@ -48,8 +49,10 @@ func (s Spec) Plan(rng *rand.Rand) (Plan, error) {
 		return Plan{}, fmt.Errorf("%d tries: from 1 to %d are possible", s.Tries, maxTries)
 	case s.Timeout < minTimeout || s.Timeout > maxTimeout:
 		return Plan{}, fmt.Errorf("a timeout of %v: from %v to %v are possible", s.Timeout, minTimeout, maxTimeout)
-	case s.Rate < 0:
+	case s.Rate < 0 || math.IsNaN(s.Rate):
 		return Plan{}, fmt.Errorf("a rate of %v: it must be above zero", s.Rate)
+	case s.Rate > 0 && s.Rate < minRate:
+		return Plan{}, fmt.Errorf("a rate of %v: %v a second is the slowest", s.Rate, minRate)
 	}
 	scope, err := Normalize(s.Targets, s.Exclude, s.Ports)
 	if err != nil {
@@ -61,6 +64,7 @@ func (s Spec) Plan(rng *rand.Rand) (Plan, error) {
 // The bounds of a spec's numbers.
 const (
 	maxTries   = 100
+	minRate    = 1e-6
 	minTimeout = time.Millisecond
 	maxTimeout = 5 * time.Minute
 )
@@ -142,18 +146,26 @@ func (p Plan) Segments() uint64 { return p.Scope.Probes() * uint64(p.Spec.Tries)
 
 // Duration estimates how long the plan takes: at its rate if every probe is
 // answered at once, and at most if none is. Both are zero where the rate is
-// unlimited.
+// unlimited, and no longer than a Duration can be.
 func (p Plan) Duration() (least, most time.Duration) {
 	if p.Spec.Rate == 0 {
 		return 0, 0
 	}
-	seconds := float64(p.Scope.Probes()) / p.Spec.Rate
-	least = time.Duration(seconds * float64(time.Second))
+	sending := float64(p.Scope.Probes()) / p.Spec.Rate * float64(time.Second)
 	wait := time.Duration(0)
 	for try := range p.Spec.Tries {
 		wait += backoff(initialRTO, try, p.Spec.Timeout)
 	}
-	return least, time.Duration(p.Spec.Tries)*least + wait
+	return duration(sending), duration(sending*float64(p.Spec.Tries) + float64(wait))
+}
+
+// duration is a number of nanoseconds as the nearest Duration: the slowest
+// of the largest plans take longer than one can be.
+func duration(nanoseconds float64) time.Duration {
+	if nanoseconds >= math.MaxInt64 {
+		return math.MaxInt64
+	}
+	return time.Duration(nanoseconds)
 }
 
 // withoutTimestamps is the plan for some of its targets with SYNs that carry

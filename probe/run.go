@@ -33,34 +33,42 @@ var ErrOwnPort = errors.New("the port is this run's own source port")
 // run as well.
 func (s *Session) Run(ctx context.Context, plan Plan) iter.Seq2[Exchange, error] {
 	return func(yield func(Exchange, error) bool) {
-		out, err := newOutbox()
-		if err != nil {
-			yield(Exchange{}, err)
-			return
-		}
-		used, limit, err := s.world.Conntrack()
-		if err != nil {
-			yield(Exchange{}, err)
-			return
-		}
 		next, stop := iter.Pull(plan.Probes())
 		defer stop()
-		r := &run{
-			Session: s,
-			plan:    plan,
-			start:   time.Now(),
-			pace:    newPacer(plan.Spec.Rate),
-			burst:   newOutstanding(burst, burstTime),
-			tracked: newTracking(used, limit),
-			next:    next,
-			hosts:   make(map[uint32]*host),
-			hops:    hops{all: make(map[hopName]*hop)},
-			flights: flights{open: make(map[endpoint]*flight)},
-			out:     out,
+		r, err := s.newRun(plan, next)
+		if err != nil {
+			yield(Exchange{}, err)
+			return
 		}
-		r.advance()
 		r.loop(ctx, yield)
 	}
+}
+
+// newRun prepares a run of the plan whose probes next gives.
+func (s *Session) newRun(plan Plan, next func() (Probe, bool)) (*run, error) {
+	out, err := newOutbox()
+	if err != nil {
+		return nil, err
+	}
+	used, limit, err := s.world.Conntrack()
+	if err != nil {
+		return nil, err
+	}
+	r := &run{
+		Session: s,
+		plan:    plan,
+		start:   time.Now(),
+		pace:    newPacer(plan.Spec.Rate),
+		burst:   newOutstanding(burst, burstTime),
+		tracked: newTracking(used, limit),
+		next:    next,
+		hosts:   make(map[uint32]*host),
+		hops:    hops{all: make(map[hopName]*hop)},
+		flights: flights{open: make(map[endpoint]*flight)},
+		out:     out,
+	}
+	r.advance()
+	return r, nil
 }
 
 // run is one plan on its way. It belongs to one goroutine.

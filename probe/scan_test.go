@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/tcpscope/tcpscope/probe/finding"
+	"github.com/tcpscope/tcpscope/probe/link"
 	"github.com/tcpscope/tcpscope/rawsock/wire"
 )
 
@@ -43,8 +45,8 @@ type result struct {
 	record map[string]finding.Record
 }
 
-// scanWorld scans w. It must be called in a synctest bubble.
-func scanWorld(t testing.TB, ctx context.Context, w *fakeWorld, s Spec, expect ...finding.State) result {
+// open plans a scan of w and opens a session for it, until the test ends.
+func open(t testing.TB, w link.World, s Spec) (*Session, Plan) {
 	t.Helper()
 	plan, err := s.Plan(rand.New(rand.NewPCG(1, 2)))
 	if err != nil {
@@ -54,7 +56,14 @@ func scanWorld(t testing.TB, ctx context.Context, w *fakeWorld, s Spec, expect .
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer session.Close()
+	t.Cleanup(func() { session.Close() })
+	return session, plan
+}
+
+// scanWorld scans w. It must be called in a synctest bubble.
+func scanWorld(t testing.TB, ctx context.Context, w *fakeWorld, s Spec, expect ...finding.State) result {
+	t.Helper()
+	session, plan := open(t, w, s)
 	r := result{ports: map[string]string{}, hosts: map[string]string{}, record: map[string]finding.Record{}}
 	start := time.Now()
 	r.tally, r.err = Scan(ctx, session, plan, expect, func(record finding.Record) error {
@@ -580,6 +589,8 @@ func TestSpecRefuses(t *testing.T) {
 		"a timeout of 0s: from 1ms to 5m0s are possible":         func(s *Spec) { s.Timeout = 0 },
 		"a timeout of 1h0m0s: from 1ms to 5m0s are possible":     func(s *Spec) { s.Timeout = time.Hour },
 		"a rate of -1: it must be above zero":                    func(s *Spec) { s.Rate = -1 },
+		"a rate of NaN: it must be above zero":                   func(s *Spec) { s.Rate = math.NaN() },
+		"a rate of 1e-09: 1e-06 a second is the slowest":         func(s *Spec) { s.Rate = 1e-9 },
 		"there is no target: give a host, an address or a range": func(s *Spec) { s.Targets = nil },
 	} {
 		s := spec(t, "80")
