@@ -26,12 +26,8 @@ type HostFinding struct {
 
 // Record returns the finding as a host-status object.
 func (h HostFinding) Record() finding.Record {
-	name := h.Target
-	if name == "" {
-		name = h.Addr.String()
-	}
 	return finding.New("host-status").
-		Set("target", name).
+		Set("target", named(h.Target, h.Addr)).
 		Set("addr", h.Addr).
 		Set("status", h.Status).
 		Set("reason", h.Reason).

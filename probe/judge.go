@@ -2,6 +2,7 @@ package probe
 
 import (
 	"errors"
+	"net/netip"
 	"os"
 	"time"
 
@@ -21,7 +22,8 @@ type Finding struct {
 }
 
 // Judge says what an exchange means. It is pure and total: every exchange has
-// a finding.
+// a finding. A segment other than SYN-ACK is taken for a reset, since nothing
+// else answers a SYN (RFC 9293, Section 3.10.7.3).
 func Judge(x Exchange) Finding {
 	f := Finding{Exchange: x}
 	switch r := x.Reply; {
@@ -59,7 +61,7 @@ func refusal(err error) string {
 func (f Finding) Record() finding.Record {
 	x := f.Exchange
 	record := finding.New("port").
-		Set("target", target(x.Probe)).
+		Set("target", named(x.Probe.Target, x.Probe.Addr)).
 		Set("addr", x.Probe.Addr).
 		Set("port", x.Probe.Port).
 		Set("method", x.Method.Name).
@@ -82,12 +84,12 @@ func (f Finding) Record() finding.Record {
 	return record
 }
 
-// target is the name that a probe's address was asked for by.
-func target(p Probe) string {
-	if p.Target != "" {
-		return p.Target
+// named is the name that an address was asked for by.
+func named(target string, addr netip.Addr) string {
+	if target != "" {
+		return target
 	}
-	return p.Addr.String()
+	return addr.String()
 }
 
 // words are options in tcpdump's words.

@@ -25,10 +25,9 @@ type Link interface {
 	// many as are there. It returns ctx's error when ctx ends. The datagrams
 	// are valid until the next call.
 	Receive(ctx context.Context, batch []wire.Arrival) (int, error)
-	// Pending reports whether anything has arrived that the caller of Receive
-	// has not been given, or has not yet come back from for more. If it is
-	// false, all that arrived before the call is dealt with. It may be called
-	// at any time.
+	// Pending reports whether anything has arrived that is not dealt with: it
+	// waits to be received, or Receive has returned it and was not called
+	// again since. It may be called at any time.
 	Pending() bool
 	// Drops counts the arrivals that the kernel had no room for.
 	Drops() uint64
@@ -69,9 +68,9 @@ type Routes interface {
 	// and with ErrBroadcast besides where dst is the broadcast address of a
 	// network of ours.
 	Path(dst netip.Addr) (Path, error)
-	// Unresolved reports whether the neighbour dst on the device of the path
-	// was asked for and has not answered.
-	// failed says that the kernel has given up for now.
+	// Unresolved reports whether the neighbour dst on the device of that index
+	// was asked for and has not answered; failed says that the kernel has
+	// given up for now. A neighbour that nobody asked for is not unresolved.
 	Unresolved(dst netip.Addr, index int) (unresolved, failed bool, err error)
 }
 
