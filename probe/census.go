@@ -3,7 +3,9 @@ package probe
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/tcpscope/tcpscope/probe/finding"
@@ -171,10 +173,11 @@ func (c *census) host(addr netip.Addr, r *resident) (HostFinding, error) {
 }
 
 // rest returns what can be said of the silent hosts that an interrupted run
-// had not finished.
+// had not finished, by their addresses.
 func (c *census) rest() ([]HostFinding, error) {
 	var findings []HostFinding
-	for addr, r := range c.hosts {
+	for _, addr := range slices.SortedFunc(maps.Keys(c.hosts), netip.Addr.Compare) {
+		r := c.hosts[addr]
 		if len(r.silent) == 0 {
 			continue
 		}
@@ -182,7 +185,10 @@ func (c *census) rest() ([]HostFinding, error) {
 		if err != nil {
 			return findings, err
 		}
-		h.Detail = fmt.Sprintf("interrupted with %d ports left to probe", r.left)
+		if h.Detail != "" {
+			h.Detail += "; "
+		}
+		h.Detail += fmt.Sprintf("interrupted with %d ports left to probe", r.left)
 		findings = append(findings, h)
 	}
 	return findings, nil

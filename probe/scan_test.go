@@ -569,6 +569,32 @@ func TestInterruptedTries(t *testing.T) {
 	})
 }
 
+// TestInterruptedSilence: of a host that was silent so far it is said how much
+// is missing.
+func TestInterruptedSilence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 1050*ms)
+		defer cancel()
+		w := newFakeWorld()
+		w.path.Neighbors = false
+		s := spec(t, "1-100")
+		s.Rate, s.Tries, s.Timeout = 10, 1, 100*ms
+		var hosts []finding.Record
+		session, plan := open(t, w, s)
+		_, err := Scan(ctx, session, plan, nil, func(r finding.Record) error {
+			hosts = append(hosts, r)
+			return nil
+		})
+		if !errors.Is(err, context.DeadlineExceeded) || len(hosts) != 1 {
+			t.Fatalf("%v, records %v", err, hosts)
+		}
+		ports, _ := hosts[0].Int("ports")
+		if want := fmt.Sprintf("interrupted with %d ports left to probe", 100-ports); ports < 8 || hosts[0].Text("detail") != want {
+			t.Errorf("%d silent ports, detail %q, want %q", ports, hosts[0].Text("detail"), want)
+		}
+	})
+}
+
 // TestNoRoute: where no host can be reached the error is the route's.
 func TestNoRoute(t *testing.T) {
 	w := newFakeWorld()
