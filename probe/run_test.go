@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"iter"
-	"math"
 	"math/rand/v2"
 	"net"
 	"net/netip"
@@ -188,35 +187,6 @@ func (o *outstanding) check(t *testing.T) {
 	}
 }
 
-// TestOutstanding: whatever comes in whatever order, what is older than the
-// while does not count, and nothing counts below zero.
-func TestOutstanding(t *testing.T) {
-	rng := rand.New(rand.NewPCG(1, 2))
-	o := newOutstanding(10, time.Second)
-	var open []int
-	now := time.Duration(0)
-	for range 20_000 {
-		switch n := len(open); rng.IntN(3) {
-		case 0:
-			now += time.Duration(rng.ExpFloat64() * float64(100*ms))
-			o.advance(now)
-		case 1:
-			open = append(open, o.add())
-		default:
-			if n > 0 {
-				i := rng.IntN(n)
-				o.remove(open[i])
-				open = slices.Delete(open, i, i+1)
-			}
-		}
-		o.check(t)
-	}
-	o.advance(now + time.Second)
-	if o.total != 0 {
-		t.Errorf("%d are left after all time has passed", o.total)
-	}
-}
-
 // TestInterruptedBefore: a run that is interrupted before it begins sends
 // nothing.
 func TestInterruptedBefore(t *testing.T) {
@@ -299,49 +269,4 @@ func TestOutputBreaks(t *testing.T) {
 			t.Errorf("%v after %d records", err, emitted)
 		}
 	})
-}
-
-// TestSecondRunSeesTheTable: a session's second run finds its first one's
-// entries in the connection tracking table.
-func TestSecondRunSeesTheTable(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newFakeWorld()
-		w.tracked, w.tracks = [2]int{0, 100}, true
-		s := spec(t, "1-40")
-		s.Tries = 1
-		r := scanWorld(t, t.Context(), w, s) // with a second look at 8 ports
-		if sent := len(w.segments(wire.SYN)); sent != 48 || r.err != nil {
-			t.Fatalf("%d SYNs, %v", sent, r.err)
-		}
-		if r.tally.LimitedBy == "conntrack" {
-			t.Error("limited by a table that is half empty")
-		}
-	})
-}
-
-func TestDuration(t *testing.T) {
-	s := spec(t, "1-1000")
-	plan, err := s.Plan(rand.New(rand.NewPCG(1, 2)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	// Three times a second of sending, and waits of 1, 2 and 2 seconds.
-	if least, most := plan.Duration(); least != time.Second || most != 8*time.Second {
-		t.Errorf("%v to %v", least, most)
-	}
-	if n := plan.Segments(); n != 3000 {
-		t.Errorf("%d segments", n)
-	}
-	plan.Spec.Rate = 0
-	if least, most := plan.Duration(); least != 0 || most != 0 {
-		t.Errorf("at no rate: %v to %v", least, most)
-	}
-	s = spec(t, "-", "1.0.0.0/8")
-	s.Rate = minRate
-	if plan, err = s.Plan(rand.New(rand.NewPCG(1, 2))); err != nil {
-		t.Fatal(err)
-	}
-	if least, most := plan.Duration(); least != math.MaxInt64 || most != math.MaxInt64 {
-		t.Errorf("the slowest: %v to %v", least, most)
-	}
 }

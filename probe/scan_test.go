@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -393,123 +392,6 @@ func TestInterrupt(t *testing.T) {
 	})
 }
 
-// TestPace: the rate holds, and a run ends when its last answer could have
-// come, which the measured RTT bounds.
-func TestPace(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newFakeWorld()
-		w.answer = func(h wire.Header, g wire.Segment) []fakeReply {
-			if g.DstPort > 500 {
-				return nil
-			}
-			return after(ms, rst(h, g))
-		}
-		s := spec(t, "1-501")
-		s.Rate, s.Order = 500, GivenOrder
-		r := scanWorld(t, t.Context(), w, s)
-		// A second for the 501 first tries; then 200, 400 and 800 ms.
-		if want := 2400 * ms; r.took < want-50*ms || r.took > want+50*ms {
-			t.Errorf("it took %v, want about %v", r.took, want)
-		}
-		if r.tally.LimitedBy != "rate" {
-			t.Errorf("limited by %q", r.tally.LimitedBy)
-		}
-	})
-}
-
-// TestConntrackRoom: no more than half of what is free is filled with entries
-// of unanswered SYNs.
-func TestConntrackRoom(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newFakeWorld()
-		w.tracked, w.tracks = [2]int{100, 300}, true
-		s := spec(t, "1-250")
-		s.Tries, s.Like = 1, Bare
-		r := scanWorld(t, t.Context(), w, s)
-		sent := w.segments(wire.SYN)
-		for i, first := range sent {
-			inUse := 0
-			for _, g := range sent[i:] {
-				if g.at.Sub(first.at) < synSent-2*time.Second {
-					inUse++
-				}
-			}
-			if inUse > 100 {
-				t.Fatalf("%d entries at once, want at most 100", inUse)
-			}
-		}
-		if len(sent) != 250 || r.tally.LimitedBy != "conntrack" {
-			t.Errorf("%d SYNs, limited by %q", len(sent), r.tally.LimitedBy)
-		}
-	})
-}
-
-// TestUntracked: a table that our SYNs do not enter is no limit.
-func TestUntracked(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newFakeWorld()
-		w.tracked = [2]int{100, 300}
-		s := spec(t, "1-250")
-		s.Tries, s.Like = 1, Bare
-		if r := scanWorld(t, t.Context(), w, s); r.took > 10*time.Second || r.tally.LimitedBy == "conntrack" {
-			t.Errorf("it took %v, limited by %q", r.took, r.tally.LimitedBy)
-		}
-	})
-}
-
-// TestNeighbors: hosts on our own link are asked for in groups, so that the
-// neighbour table is not filled.
-func TestNeighbors(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newFakeWorld()
-		w.path.Gateway = netip.Addr{}
-		s := spec(t, "80", "10.0.0.0/22")
-		s.Tries, s.Rate, s.Like, s.Timeout = 1, 0, Bare, time.Second
-		scanWorld(t, t.Context(), w, s)
-		sent := w.segments(wire.SYN)
-		for i, first := range sent {
-			if n := min(i+groupSize, len(sent)-1); n > i && n == i+groupSize && sent[n].at.Sub(first.at) < time.Second {
-				t.Fatalf("more than %d neighbours at once", groupSize)
-			}
-		}
-	})
-}
-
-func TestSamePlan(t *testing.T) {
-	list := func(seed uint64, order Order) string {
-		s := spec(t, "1-300", "10.0.0.1-20", "10.1.0.1:80")
-		s.Order = order
-		plan, err := s.Plan(rand.New(rand.NewPCG(seed, 0)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		text, n := "", uint64(0)
-		seen := map[Probe]bool{}
-		for p := range plan.Probes() {
-			if seen[p] {
-				t.Fatalf("%v comes twice", p)
-			}
-			seen[p] = true
-			n++
-			text += fmt.Sprintln(p.Addr, p.Port, plan.ISN(p.Addr, p.Port))
-		}
-		if n != plan.Scope.Probes() || n != 20*300+300 {
-			t.Fatalf("%d probes", n)
-		}
-		return text
-	}
-	if first, again := list(1, RandomOrder), list(1, RandomOrder); first != again {
-		t.Error("one seed, two plans")
-	}
-	if list(1, RandomOrder) == list(2, RandomOrder) {
-		t.Error("two seeds, one plan")
-	}
-	given := list(1, GivenOrder)
-	if want := "10.0.0.1 1 "; given[:len(want)] != want {
-		t.Errorf("the given order begins with %q", given[:20])
-	}
-}
-
 func TestExpectation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newFakeWorld()
@@ -605,24 +487,5 @@ func TestNoRoute(t *testing.T) {
 	}
 	if _, err := Open(w, plan); !errors.Is(err, syscall.ENETUNREACH) {
 		t.Errorf("error %v", err)
-	}
-}
-
-func TestSpecRefuses(t *testing.T) {
-	for want, change := range map[string]func(*Spec){
-		"0 tries: from 1 to 100 are possible":                    func(s *Spec) { s.Tries = 0 },
-		"101 tries: from 1 to 100 are possible":                  func(s *Spec) { s.Tries = 101 },
-		"a timeout of 0s: from 1ms to 5m0s are possible":         func(s *Spec) { s.Timeout = 0 },
-		"a timeout of 1h0m0s: from 1ms to 5m0s are possible":     func(s *Spec) { s.Timeout = time.Hour },
-		"a rate of -1: it must be above zero":                    func(s *Spec) { s.Rate = -1 },
-		"a rate of NaN: it must be above zero":                   func(s *Spec) { s.Rate = math.NaN() },
-		"a rate of 1e-09: 1e-06 a second is the slowest":         func(s *Spec) { s.Rate = 1e-9 },
-		"there is no target: give a host, an address or a range": func(s *Spec) { s.Targets = nil },
-	} {
-		s := spec(t, "80")
-		change(&s)
-		if _, err := s.Plan(rand.New(rand.NewPCG(1, 2))); err == nil || err.Error() != want {
-			t.Errorf("got %v, want %s", err, want)
-		}
 	}
 }
