@@ -44,8 +44,6 @@ func (h HostFinding) Record() finding.Record {
 // never does, one HostFinding stands in their place.
 type census struct {
 	hosts map[netip.Addr]*resident
-	// unresolved asks whether a host's neighbour entry is incomplete.
-	unresolved func(netip.Addr) (bool, error)
 }
 
 // resident is one host of a census.
@@ -75,9 +73,7 @@ type silence struct {
 	refused error
 }
 
-func newCensus(unresolved func(netip.Addr) (bool, error)) *census {
-	return &census{hosts: make(map[netip.Addr]*resident), unresolved: unresolved}
-}
+func newCensus() *census { return &census{hosts: make(map[netip.Addr]*resident)} }
 
 // add takes in an exchange and emits what it lets us say. When it was the
 // last of its host, the host's finding comes with ok set if the host was
@@ -108,8 +104,7 @@ func (c *census) add(x Exchange, emit func(Finding) error) (h HostFinding, ok bo
 	if len(r.silent) == 0 {
 		return HostFinding{}, false, nil
 	}
-	h, err = c.host(x.Probe.Addr, r)
-	return h, true, err
+	return r.finding(x.Probe.Addr), true, nil
 }
 
 // note takes in an exchange that is about the host rather than its port, and
@@ -142,54 +137,40 @@ func (r *resident) release(x Exchange, emit func(Finding) error) error {
 	return nil
 }
 
-// host says what the silence of a host means.
-func (c *census) host(addr netip.Addr, r *resident) (HostFinding, error) {
-	h := HostFinding{Target: r.target, Addr: addr, Ports: len(r.silent)}
+// finding says what the silence of a host means.
+func (r *resident) finding(addr netip.Addr) HostFinding {
+	h := HostFinding{Target: r.target, Addr: addr, Ports: len(r.silent), Status: finding.Silent}
 	switch {
 	case errors.Is(r.noRoute, link.ErrBroadcast):
 		h.Status, h.Detail = finding.Unreachable, link.ErrBroadcast.Error()
-		return h, nil
 	case r.noRoute != nil:
 		h.Status, h.Detail = finding.Unreachable, r.noRoute.Error()
-		return h, nil
 	case r.gone != nil:
 		h.Status = finding.NoARP
 		if r.gone.NextHop != addr {
 			h.Detail = fmt.Sprintf("the gateway %v does not answer", r.gone.NextHop)
 		}
-		return h, nil
 	case r.away != nil:
 		h.Status, h.Reason, h.From = finding.Unreachable, finding.ICMP(r.away.Type, r.away.Code), r.away.From
-		return h, nil
 	}
-	unresolved, err := c.unresolved(addr)
-	if err != nil {
-		return h, err
-	}
-	if h.Status = finding.Silent; unresolved {
-		h.Status = finding.NoARP
-	}
-	return h, nil
+	return h
 }
 
 // rest returns what can be said of the silent hosts that an interrupted run
 // had not finished, by their addresses.
-func (c *census) rest() ([]HostFinding, error) {
+func (c *census) rest() []HostFinding {
 	var findings []HostFinding
 	for _, addr := range slices.SortedFunc(maps.Keys(c.hosts), netip.Addr.Compare) {
 		r := c.hosts[addr]
 		if len(r.silent) == 0 {
 			continue
 		}
-		h, err := c.host(addr, r)
-		if err != nil {
-			return findings, err
-		}
+		h := r.finding(addr)
 		if h.Detail != "" {
 			h.Detail += "; "
 		}
 		h.Detail += fmt.Sprintf("interrupted with %d ports left to probe", r.left)
 		findings = append(findings, h)
 	}
-	return findings, nil
+	return findings
 }

@@ -55,13 +55,6 @@ func (x Exchange) noRoute() bool {
 	return errors.Is(x.Refused, syscall.ENETUNREACH) || errors.Is(x.Refused, syscall.EHOSTUNREACH)
 }
 
-// fromSelf reports whether the reply is our own kernel's word that the next
-// hop does not answer (arp_error_report). From a destination of our own it
-// would be the host's word.
-func (r *Reply) fromSelf(local, to netip.Addr) bool {
-	return r.ICMP && r.Type == wire.ICMPUnreachable && r.Code == hostUnreachable && r.From == local && local != to
-}
-
 // is reports whether the reply is a TCP segment that has exactly these flags
 // among SYN, RST and ACK.
 func (r *Reply) is(flags wire.Flags) bool {

@@ -49,6 +49,7 @@ type fakeSegment struct {
 
 var (
 	ant   = netip.MustParseAddr("10.0.0.1")
+	ant2  = netip.MustParseAddr("10.0.0.9") // another address of ant's
 	apple = netip.MustParseAddr("10.0.0.2")
 )
 
@@ -62,8 +63,20 @@ func newFakeWorld() *fakeWorld {
 }
 
 func (w *fakeWorld) Path(dst netip.Addr) (link.Path, error) { return w.path, w.unreachable[dst] }
-func (w *fakeWorld) Unresolved(dst netip.Addr, _ int) (unresolved, failed bool, err error) {
-	return w.unresolved[dst], w.failed[dst], nil
+func (w *fakeWorld) IsLocal(addr netip.Addr) (bool, error)  { return addr == ant || addr == ant2, nil }
+func (w *fakeWorld) Neighbors(int) (map[netip.Addr]link.NeighborState, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	states := map[netip.Addr]link.NeighborState{apple: link.Found, w.path.Gateway: link.Found}
+	for addr := range w.unresolved {
+		states[addr] = link.Incomplete
+	}
+	for addr, failed := range w.failed {
+		if failed {
+			states[addr] = link.Failed
+		}
+	}
+	return states, nil
 }
 func (w *fakeWorld) Owner(local, remote netip.AddrPort) (string, error) { return w.owner, nil }
 func (w *fakeWorld) Conntrack() (used, limit int, err error) {

@@ -25,6 +25,12 @@ func (e *NoARPError) Error() string { return fmt.Sprintf("%v does not answer ARP
 type hop struct {
 	hopName
 	state hopState
+	// held says that a hop was lost before the kernel has given up on it, and
+	// that it still holds a datagram of ours for it.
+	held bool
+	// again says that the hop was found once and then lost, and may be asked
+	// for once more.
+	again bool
 	// look is when to look into the neighbour table next, and pause the time
 	// between two looks.
 	look, pause time.Duration
@@ -67,7 +73,7 @@ const maxParked = 1 << 16
 // hops are the next hops of a run, and the probes that wait for them.
 type hops struct {
 	all    map[hopName]*hop
-	asking []*hop  // those asked, and some that were
+	asking []*hop  // those asked, those held, and some that were
 	parked int     // probes that wait: for their hops, or in ready
 	ready  []*host // with parked probes, by hops that are found
 }
@@ -109,7 +115,7 @@ func (s *hops) find(h *hop) {
 	if h == nil || h.state != asked {
 		return
 	}
-	h.state = found
+	h.state, h.again = found, false
 	s.ready = append(s.ready, h.hosts...)
 	h.hosts = nil
 }
@@ -128,36 +134,70 @@ func (s *hops) unpark() *flight {
 	return f
 }
 
-// lookAround finds out which of the hops that were asked are there.
+// lookAround finds out which of the hops that were asked are there, and which
+// of those held are not any more.
 func (r *run) lookAround() {
 	now := r.now()
+	tables := make(map[int]map[netip.Addr]link.NeighborState)
 	for _, h := range r.hops.asking {
-		if h.state == asked && h.look <= now {
-			r.lookFor(h)
-			h.pause = min(2*h.pause, lastLook)
-			h.look = now + h.pause
+		if h.look > now {
+			continue
+		}
+		h.pause = min(2*h.pause, lastLook)
+		h.look = now + h.pause
+		table, known := tables[h.index]
+		if !known {
+			table, _ = r.world.Neighbors(h.index) // no news is none to act on
+			tables[h.index] = table
+		}
+		if table != nil {
+			r.settle(h, table[h.addr])
 		}
 	}
-	r.hops.asking = slices.DeleteFunc(r.hops.asking, func(h *hop) bool { return h.state != asked })
+	r.hops.asking = slices.DeleteFunc(r.hops.asking, func(h *hop) bool { return h.state != asked && !h.held })
 }
 
-// lookFor asks the kernel whether ARP has found a hop, or given up on it.
-func (r *run) lookFor(h *hop) {
-	switch unresolved, failed, err := r.world.Unresolved(h.addr, h.index); {
-	case err != nil || !unresolved:
+// settle takes note of what ARP knows of a hop. No entry says nothing of one
+// that was asked: the first datagram may still wait for room on its way.
+func (r *run) settle(h *hop, state link.NeighborState) {
+	h.held = h.held && state == link.Incomplete
+	switch {
+	case h.state != asked:
+	case state == link.Found:
 		r.hops.find(h)
-	case failed:
+	case state == link.Failed:
 		r.lose(h)
 	}
 }
 
-// lose ends all probes that would have to go by a hop that does not answer.
+// giveUp decides about a hop that was asked when there is no more time to
+// wait: there is no more for ARP than for an answer.
+func (r *run) giveUp(h *hop) {
+	table, err := r.world.Neighbors(h.index)
+	switch state := table[h.addr]; {
+	case err != nil || state == link.Found || state == link.NoEntry:
+		// Without an entry the kernel needs none for this hop.
+		r.hops.find(h)
+	default:
+		h.held = state == link.Incomplete
+		r.lose(h)
+	}
+}
+
+// lose ends the flights that went by a hop that does not answer. Where it has
+// answered before it may be asked again, by a later probe; otherwise all
+// probes end that would have to go there.
 func (r *run) lose(h *hop) {
+	once := h.state == found && !h.again
 	h.state = lost
 	for _, f := range r.flights.open {
 		if f.host.hop == h {
 			r.strand(f)
 		}
+	}
+	if once {
+		h.state, h.again, h.pause = unasked, true, firstLook
+		return
 	}
 	for _, host := range h.hosts {
 		r.strandParked(host)

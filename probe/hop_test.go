@@ -128,8 +128,9 @@ func TestResetRefused(t *testing.T) {
 	})
 }
 
-// TestHopLostAfterwards: a hop that was found may be lost all the same. What
-// the plan still holds then is not sent, and the run ends.
+// TestHopLostAfterwards: a hop that was found may be lost all the same. It is
+// asked once more; what the plan still holds then is not sent, and the run
+// ends.
 func TestHopLostAfterwards(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newFakeWorld()
@@ -153,8 +154,76 @@ func TestHopLostAfterwards(t *testing.T) {
 		if r.err != nil || r.tally.Counts[finding.Closed] != 10 || r.tally.Counts[finding.NotSent] != 10 {
 			t.Errorf("%v, %v", r.err, r.tally.Counts)
 		}
-		if sent := len(w.segments(wire.SYN)); sent != 11 {
-			t.Errorf("%d SYNs, want 11", sent)
+		if sent := len(w.segments(wire.SYN)); sent != 12 {
+			t.Errorf("%d SYNs, want 12", sent)
+		}
+	})
+}
+
+// TestHopComesBack: a gateway that is away for a while costs the probes of
+// that while, and no more.
+func TestHopComesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newFakeWorld()
+		away := false
+		w.answer = func(h wire.Header, g wire.Segment) []fakeReply {
+			if g.DstPort == 50 && !away {
+				away = true
+				return after(ms, icmp(ant, h, g, g.Seq, 3, 1))
+			}
+			return after(ms, rst(h, g))
+		}
+		s := spec(t, "1-100")
+		s.Rate, s.Order = 100, GivenOrder
+		r := scanWorld(t, t.Context(), w, s)
+		if r.tally.Counts[finding.Closed] != 99 || r.tally.Counts[finding.NotSent] != 1 || r.tally.NoRoute == nil {
+			t.Errorf("%v, %v", r.tally.Counts, r.tally.NoRoute)
+		}
+	})
+}
+
+// TestWordFromAnotherAddress: our kernel gives up in the name of the
+// network's first address, whichever we send from.
+func TestWordFromAnotherAddress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newFakeWorld()
+		w.unresolved = map[netip.Addr]bool{gateway: true}
+		w.answer = func(h wire.Header, g wire.Segment) []fakeReply {
+			return after(500*ms, icmp(ant2, h, g, g.Seq, 3, 1))
+		}
+		r := scanWorld(t, t.Context(), w, spec(t, "1-10"))
+		if r.hosts["10.0.0.2"] != "no-arp" || len(w.segments(wire.SYN)) != 1 || r.took > 600*ms {
+			t.Errorf("%v, %d SYNs, %v", r.hosts, len(w.segments(wire.SYN)), r.took)
+		}
+	})
+}
+
+// TestHeldHops: as long as the kernel holds datagrams for hosts that we have
+// no more time for, the next ones are not asked for.
+func TestHeldHops(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newFakeWorld()
+		w.path.Gateway = netip.Addr{}
+		s := spec(t, "80", "10.1.0.0/23")
+		w.unresolved = map[netip.Addr]bool{}
+		for i := range uint32(512) {
+			w.unresolved[numberAddr(addrNumber(s.Targets[0].First)+i)] = true
+		}
+		time.AfterFunc(3*time.Second, func() { // the kernel gives up on all
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.failed = w.unresolved
+		})
+		s.Tries, s.Rate, s.Like, s.Timeout = 1, 0, Bare, 300*time.Millisecond
+		r := scanWorld(t, t.Context(), w, s)
+		early := 0
+		for _, g := range w.segments(wire.SYN) {
+			if g.at.Sub(w.sent[0].at) < 3*time.Second {
+				early++
+			}
+		}
+		if early != groupSize || len(r.hosts) != 512 {
+			t.Errorf("%d asked for before the kernel gave up, %d hosts", early, len(r.hosts))
 		}
 	})
 }

@@ -24,8 +24,10 @@ func (r *run) take(h *heard) {
 		return
 	}
 	f := r.flights.open[h.to]
-	if f != nil && h.reply.fromSelf(h.local.Addr(), f.probe.Addr) && f.host.hop != nil {
-		r.lose(f.host.hop)
+	if f != nil && f.host.hop != nil && r.fromSelf(h) {
+		if f.host.hop.state != unasked { // else it is about those that ended with it
+			r.lose(f.host.hop)
+		}
 		return
 	}
 	r.count.received.Add(1)
@@ -45,6 +47,19 @@ func (r *run) take(h *heard) {
 		return
 	}
 	r.end(f, &reply)
+}
+
+// fromSelf reports whether the reply is our own kernel's word that the next
+// hop does not answer (arp_error_report). It comes from any address of ours.
+func (r *run) fromSelf(h *heard) bool {
+	if !h.reply.ICMP || h.reply.Type != wire.ICMPUnreachable || h.reply.Code != hostUnreachable {
+		return false
+	}
+	if h.reply.From == h.local.Addr() {
+		return true
+	}
+	local, err := r.world.IsLocal(h.reply.From)
+	return err == nil && local
 }
 
 // ours reports whether local is one of the session's quiet ports.

@@ -249,14 +249,11 @@ func (r *run) expire() {
 func (r *run) overdue(f *flight) {
 	h, last := f.host.hop, f.turns() == r.plan.Spec.Tries
 	if h != nil && h.state == asked && last {
-		r.lookFor(h)
+		r.giveUp(h)
 	}
 	switch {
 	case h != nil && h.state == lost:
 		// The flight has ended with it.
-	case h != nil && h.state == asked && last:
-		// There is no more time for ARP than for an answer.
-		r.lose(h)
 	case h != nil && h.state == asked && len(f.tries) > 0:
 		// The kernel still holds the first try, and a second one would not
 		// make it ask more often.

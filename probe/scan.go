@@ -26,10 +26,11 @@ type Tally struct {
 	Counts map[finding.State]int
 	// Answered counts the ports that anything answered for.
 	Answered int
-	// Missed counts the ports that are not as expected; Untold those of
-	// silent hosts, of which nothing can be said.
+	// Missed counts the ports that are not as expected; Untold those of which
+	// nothing can be said: of silent hosts, or not sent.
 	Missed, Untold int
-	// NoRoute is why a host could not be reached; nil if all could.
+	// NoRoute is why a host could not be reached, or not any more; nil if all
+	// could that are there.
 	NoRoute error
 	// LimitedBy names what the scan had to wait for; "" for nothing.
 	LimitedBy finding.Limit
@@ -79,12 +80,11 @@ type scan struct {
 
 // run sends one plan, and keeps the hosts that are silent.
 func (s *scan) run(ctx context.Context, plan Plan) error {
-	census := newCensus(s.session.unresolved)
+	census := newCensus()
 	for x, err := range s.session.Run(ctx, plan) {
 		if err != nil {
-			rest, restErr := census.rest()
-			s.silent = append(s.silent, rest...)
-			return errors.Join(err, restErr)
+			s.silent = append(s.silent, census.rest()...)
+			return err
 		}
 		s.seen[x.Probe.Addr] = true
 		s.probed++
@@ -120,7 +120,15 @@ func (s *scan) port(f Finding) error {
 	if f.Exchange.Reply != nil {
 		s.tally.Answered++
 	}
-	if len(s.expect) > 0 && !slices.Contains(s.expect, f.State) {
+	var gone *NoARPError
+	if errors.As(f.Exchange.Refused, &gone) {
+		s.tally.NoRoute = gone
+	}
+	switch {
+	case len(s.expect) == 0 || slices.Contains(s.expect, f.State):
+	case f.State == finding.NotSent:
+		s.tally.Untold++
+	default:
 		s.tally.Missed++
 	}
 	if f.Detail == "" && f.State != finding.NotSent {
@@ -172,7 +180,7 @@ func (s *scan) withoutTimestamps(ctx context.Context, plan Plan) error {
 	sample.Spec.Tries, sample.Spec.Timeout = 1, min(plan.Spec.Timeout, secondLookTimeout)
 	answering := make(map[netip.Addr]bool)
 	revised := make(map[netip.Addr]HostFinding)
-	census := newCensus(s.session.unresolved)
+	census := newCensus()
 	for x, err := range s.session.Run(ctx, sample) {
 		if err != nil {
 			return err

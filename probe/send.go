@@ -64,7 +64,9 @@ func (r *run) full() bool {
 func (r *run) held() bool {
 	switch {
 	case r.full():
-	case r.hops.parked >= maxParked, r.flights.onLink > 0 && r.probe.Group > r.group && r.host(r.probe).onLink():
+	case r.hops.parked >= maxParked:
+		r.limited.inFlight = true
+	case r.probe.Group > r.group && r.host(r.probe).onLink() && (r.flights.onLink > 0 || len(r.hops.asking) > 0):
 		r.limited.neighbors = true
 	default:
 		return false

@@ -1,7 +1,6 @@
 package probe
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -133,17 +132,6 @@ func (s *Session) local(source netip.Addr) netip.AddrPort {
 		port = s.ports[slices.MinFunc(slices.Collect(maps.Keys(s.ports)), netip.Addr.Compare)]
 	}
 	return port.Local()
-}
-
-// unresolved reports whether addr is a neighbour of ours that has not
-// answered ARP.
-func (s *Session) unresolved(addr netip.Addr) (bool, error) {
-	path, err := s.world.Path(addr)
-	if err != nil || path.Local || !path.Neighbors {
-		return false, nil
-	}
-	unresolved, _, err := s.world.Unresolved(cmp.Or(path.Gateway, addr), path.Index)
-	return unresolved, err
 }
 
 // hearBatch is how many datagrams are taken from the link at once.

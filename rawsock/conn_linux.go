@@ -66,6 +66,9 @@ func openTransmit(config Config) (*transmitter, error) {
 	}
 	err = bindDevice(fd, config.Interface)
 	if err == nil {
+		err = raiseSendBuffer(fd)
+	}
+	if err == nil {
 		// Its receive buffer is for stamps alone.
 		err = deafen(fd)
 	}

@@ -12,6 +12,10 @@ import (
 // defaultBuffer is the receive buffer or ring asked for, in octets.
 const defaultBuffer = 4 << 20
 
+// sendBuffer is the send buffer asked for, in octets of the kernel's
+// accounting (about 768 for a short segment).
+const sendBuffer = 1 << 20
+
 // option is a socket option that asks for control messages.
 type option struct {
 	name        string
@@ -76,9 +80,20 @@ func raiseBuffer(fd, octets int) error {
 	if octets == 0 {
 		octets = defaultBuffer
 	}
-	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, octets) == nil {
+	return raise(fd, octets, unix.SO_RCVBUFFORCE, unix.SO_RCVBUF, "setsockopt SO_RCVBUF")
+}
+
+// raiseSendBuffer asks for room for the datagrams that wait in ARP's queues:
+// they are charged to the socket that sent them, and what net.core.wmem_default
+// allows holds no more than some 270.
+func raiseSendBuffer(fd int) error {
+	return raise(fd, sendBuffer, unix.SO_SNDBUFFORCE, unix.SO_SNDBUF, "setsockopt SO_SNDBUF")
+}
+
+// raise sets a buffer by force, or else as far as everybody may.
+func raise(fd, octets, force, option int, call string) error {
+	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, force, octets) == nil {
 		return nil
 	}
-	return os.NewSyscallError("setsockopt SO_RCVBUF",
-		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, octets))
+	return os.NewSyscallError(call, unix.SetsockoptInt(fd, unix.SOL_SOCKET, option, octets))
 }

@@ -35,9 +35,16 @@ func (w *world) Path(dst netip.Addr) (link.Path, error) {
 	return link.Path(path), err
 }
 
-func (w *world) Unresolved(dst netip.Addr, index int) (unresolved, failed bool, err error) {
-	return route.Unresolved(dst, index)
+func (w *world) Neighbors(index int) (map[netip.Addr]link.NeighborState, error) {
+	known, err := route.Neighbors(index)
+	states := make(map[netip.Addr]link.NeighborState, len(known))
+	for addr, state := range known {
+		states[addr] = link.NeighborState(state) // both list them alike
+	}
+	return states, err
 }
+
+func (w *world) IsLocal(addr netip.Addr) (bool, error) { return route.IsLocal(addr) }
 
 func (w *world) Reserve(src netip.Addr, port uint16) (link.Port, error) {
 	return rawsock.ReserveQuietPort(src, port)

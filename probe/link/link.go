@@ -61,6 +61,21 @@ type Path struct {
 // ErrBroadcast reports a destination that is no single host.
 var ErrBroadcast = errors.New("it is the broadcast address of its network, and TCP has no broadcast peers")
 
+// NeighborState is what ARP knows of an address on our own link.
+type NeighborState uint8
+
+// The states, by what they mean for a sender.
+const (
+	// NoEntry: nobody has asked for it, or that is forgotten.
+	NoEntry NeighborState = iota
+	// Incomplete: asked for, and not yet answered; the kernel holds datagrams.
+	Incomplete
+	// Failed: asked for in vain; the kernel has given up for now.
+	Failed
+	// Found: its link-layer address is known, or not needed.
+	Found
+)
+
 // Routes looks up paths.
 type Routes interface {
 	// Path asks the kernel for the way to dst. Its error satisfies
@@ -68,10 +83,10 @@ type Routes interface {
 	// and with ErrBroadcast besides where dst is the broadcast address of a
 	// network of ours.
 	Path(dst netip.Addr) (Path, error)
-	// Unresolved reports whether the neighbour dst on the device of that index
-	// was asked for and has not answered; failed says that the kernel has
-	// given up for now. A neighbour that nobody asked for is not unresolved.
-	Unresolved(dst netip.Addr, index int) (unresolved, failed bool, err error)
+	// Neighbors returns what ARP knows of the addresses on a device.
+	Neighbors(index int) (map[netip.Addr]NeighborState, error)
+	// IsLocal reports whether addr is an address of this host.
+	IsLocal(addr netip.Addr) (bool, error)
 }
 
 // Port is a TCP port of ours for which the kernel gives no answers.

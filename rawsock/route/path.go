@@ -38,6 +38,21 @@ type Path struct {
 	Neighbors bool
 }
 
+// NeighborState is what ARP knows of an address on our own link.
+type NeighborState uint8
+
+// The states, by what they mean for a sender.
+const (
+	// NoEntry: nobody has asked for it, or that is forgotten.
+	NoEntry NeighborState = iota
+	// Incomplete: asked for, and not yet answered; the kernel holds datagrams.
+	Incomplete
+	// Failed: asked for in vain; the kernel has given up for now.
+	Failed
+	// Found: its link-layer address is known, or not needed.
+	Found
+)
+
 // Options narrow the choice of a path. The zero value asks for the kernel's.
 type Options struct {
 	// Source is the address to send from, one of this host's.

@@ -135,22 +135,33 @@ func IsLocal(addr netip.Addr) (bool, error) {
 	return len(routes) > 0 && routes[0].Type == unix.RTN_LOCAL, nil
 }
 
-// Unresolved reports whether the neighbour dst on the device of that index
-// was asked for and has not answered (INCOMPLETE or FAILED), and whether the
-// kernel has given up on it (FAILED). The kernel
-// forgets failed neighbours after a while; then the answer is false again.
-func Unresolved(dst netip.Addr, index int) (unresolved, failed bool, err error) {
-	neighbors, err := netlink.NeighList(index, netlink.FAMILY_V4)
-	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
-		return false, false, opError("neighbor", dst, os.NewSyscallError("netlink", err))
+// Neighbors returns what ARP knows of the IPv4 addresses on the device of that
+// index; an address that is not there has NoEntry.
+func Neighbors(index int) (map[netip.Addr]NeighborState, error) {
+	list, err := netlink.NeighList(index, netlink.FAMILY_V4)
+	if err != nil {
+		return nil, &net.OpError{Op: "neighbors", Net: "ip4", Err: os.NewSyscallError("netlink", err)}
 	}
-	for _, n := range neighbors {
-		if addr, ok := netip.AddrFromSlice(n.IP.To4()); ok && addr == dst {
-			failed = n.State&netlink.NUD_FAILED != 0
-			return failed || n.State&netlink.NUD_INCOMPLETE != 0, failed, nil
+	states := make(map[netip.Addr]NeighborState, len(list))
+	for _, n := range list {
+		if addr, ok := netip.AddrFromSlice(n.IP.To4()); ok {
+			states[addr] = neighborState(n.State)
 		}
 	}
-	return false, false, nil
+	return states, nil
+}
+
+// neighborState sums up the kernel's states (NUD_*).
+func neighborState(nud int) NeighborState {
+	switch {
+	case nud&netlink.NUD_FAILED != 0:
+		return Failed
+	case nud&netlink.NUD_INCOMPLETE != 0:
+		return Incomplete
+	case nud == netlink.NUD_NONE:
+		return NoEntry
+	}
+	return Found
 }
 
 func opError(op string, addr netip.Addr, err error) error {

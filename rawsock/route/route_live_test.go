@@ -226,7 +226,7 @@ func TestLookupInterface(t *testing.T) {
 	})
 }
 
-func TestUnresolved(t *testing.T) {
+func TestNeighbors(t *testing.T) {
 	lab := netlab.Start(t, netlab.Pair())
 	ant, apple := lab.Host("ant"), lab.Host("apple")
 	nobody := addr("10.0.0.9")
@@ -235,8 +235,15 @@ func TestUnresolved(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		if got, failed, err := route.Unresolved(nobody, path.Index); got || failed || err != nil {
-			t.Errorf("before anything was sent: %v %v", got, err)
+		state := func(of netip.Addr, index int) route.NeighborState {
+			states, err := route.Neighbors(index)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return states[of]
+		}
+		if got := state(nobody, path.Index); got != route.NoEntry {
+			t.Errorf("before anything was sent: %v", got)
 		}
 		for _, to := range []netip.Addr{nobody, apple.Addr()} {
 			c, err := net.Dial("udp4", netip.AddrPortFrom(to, 9).String())
@@ -248,21 +255,21 @@ func TestUnresolved(t *testing.T) {
 				return err
 			}
 		}
-		if got, _, err := route.Unresolved(nobody, path.Index); !got || err != nil {
-			t.Errorf("10.0.0.9: %v %v", got, err)
+		if got := state(nobody, path.Index); got != route.Incomplete {
+			t.Errorf("10.0.0.9: %v", got)
 		}
-		if got, _, err := route.Unresolved(nobody, 1); got || err != nil {
-			t.Errorf("on another device: %v %v", got, err)
+		if got := state(nobody, 1); got != route.NoEntry {
+			t.Errorf("on another device: %v", got)
 		}
-		for end := time.Now().Add(10 * time.Second); ; {
-			got, _, err := route.Unresolved(apple.Addr(), path.Index)
-			if err != nil || time.Now().After(end) {
-				t.Errorf("apple: %v %v", got, err)
+		for of, want := range map[netip.Addr]route.NeighborState{apple.Addr(): route.Found, nobody: route.Failed} {
+			end := time.Now().Add(10 * time.Second)
+			for ; state(of, path.Index) != want; time.Sleep(10 * time.Millisecond) {
+				if time.Now().After(end) {
+					t.Fatalf("%v is not in state %v", of, want)
+				}
 			}
-			if !got || err != nil {
-				return nil
-			}
 		}
+		return nil
 	})
 }
 

@@ -16,10 +16,8 @@ func Lookup(netip.Addr, Options) (Path, error) { return Path{}, errLinuxOnly }
 // IsLocal reports whether addr is an address of this host. Linux only.
 func IsLocal(netip.Addr) (bool, error) { return false, errLinuxOnly }
 
-// Unresolved reports whether a neighbour has not answered. Linux only.
-func Unresolved(netip.Addr, int) (unresolved, failed bool, err error) {
-	return false, false, errLinuxOnly
-}
+// Neighbors returns what ARP knows. Linux only.
+func Neighbors(int) (map[netip.Addr]NeighborState, error) { return nil, errLinuxOnly }
 
 // LookupInterface finds a device by name. Linux only.
 func LookupInterface(string) (Interface, error) { return Interface{}, errLinuxOnly }
