@@ -24,8 +24,10 @@ func (r *run) take(h *heard) {
 		return
 	}
 	f := r.flights.open[h.to]
-	if f != nil && f.host.hop != nil && r.fromSelf(h) {
-		if f.host.hop.state != unasked { // else it is about those that ended with it
+	if r.fromSelf(h) && (f == nil || f.host.hop != nil) {
+		// Without a flight, or a hop that was asked, it is about those that
+		// have ended with their hop.
+		if f != nil && f.host.hop.state != unasked {
 			r.lose(f.host.hop)
 		}
 		return
@@ -52,7 +54,8 @@ func (r *run) take(h *heard) {
 // fromSelf reports whether the reply is our own kernel's word that the next
 // hop does not answer (arp_error_report). It comes from any address of ours.
 func (r *run) fromSelf(h *heard) bool {
-	if !h.reply.ICMP || h.reply.Type != wire.ICMPUnreachable || h.reply.Code != hostUnreachable {
+	if !h.reply.ICMP || h.reply.Type != wire.ICMPUnreachable || h.reply.Code != hostUnreachable ||
+		addrNumber(h.reply.From) == h.to.addr { // then it is the destination's word
 		return false
 	}
 	if h.reply.From == h.local.Addr() {
