@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"net/netip"
 	"text/tabwriter"
 	"time"
@@ -79,6 +80,10 @@ func (p *program) dryCraft(s settings, spec probe.CraftSpec) error {
 	if err != nil {
 		return usageError{error: err}
 	}
-	_, err = fmt.Fprintf(p.stdout, "%s\n", report.AppendSegment(nil, time.Time{}, datagram))
+	text := string(report.AppendSegment(nil, time.Time{}, datagram)) + "\n"
+	if spec.SourcePort == 0 {
+		text += "    source port 0 stands for one that the kernel will choose\n"
+	}
+	_, err = io.WriteString(p.stdout, text)
 	return err
 }

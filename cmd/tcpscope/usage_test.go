@@ -258,6 +258,13 @@ func TestDryRun(t *testing.T) {
 	}
 }
 
+func TestDryCraftChoosesNoPort(t *testing.T) {
+	status, stdout, _ := call(t, "craft --dry-run 127.0.0.1:80", "")
+	if status != 0 || !strings.Contains(stdout, "the kernel will choose") {
+		t.Errorf("%d %q", status, stdout)
+	}
+}
+
 func TestDryCraft(t *testing.T) {
 	status, stdout, stderr := call(t, "craft --dry-run --flags FIN,ACK --seq 1 --ack 2 --source-port 9 --window 5 127.0.0.1:80", "")
 	const want = "IP 127.0.0.1.9 > 127.0.0.1.80: Flags [F.], seq 1, ack 2, win 5, length 0\n"
