@@ -137,6 +137,9 @@ func (s *hops) unpark() *flight {
 // lookAround finds out which of the hops that were asked are there, and which
 // of those held are not any more.
 func (r *run) lookAround() {
+	if len(r.hops.asking) == 0 {
+		return
+	}
 	now := r.now()
 	tables := make(map[int]map[netip.Addr]link.NeighborState)
 	for _, h := range r.hops.asking {
