@@ -3,7 +3,6 @@ package probe
 import (
 	"context"
 	"encoding/binary"
-	"net/netip"
 	"testing"
 	"time"
 
@@ -46,9 +45,9 @@ func BenchmarkHear(b *testing.B) {
 	} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
-			var ear ear
+			var ear Ear
 			for b.Loop() {
-				if _, ok := ear.hear(wire.Arrival{Datagram: datagram}); !ok {
+				if _, ok := ear.Hear(wire.Arrival{Datagram: datagram}); !ok {
 					b.Fatal("not heard")
 				}
 			}
@@ -60,8 +59,8 @@ func BenchmarkHear(b *testing.B) {
 func TestHearAllocatesNothing(t *testing.T) {
 	h := wire.Header{TTL: 64, Protocol: wire.ProtocolTCP, Src: ant, Dst: apple}
 	a := wire.Arrival{Datagram: rst(h, wire.Segment{SrcPort: 4000, DstPort: 80, Flags: wire.SYN})}
-	var ear ear
-	if n := testing.AllocsPerRun(100, func() { ear.hear(a) }); n != 0 {
+	var ear Ear
+	if n := testing.AllocsPerRun(100, func() { ear.Hear(a) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }
@@ -87,8 +86,8 @@ func newClosedWorld(t testing.TB) *closedWorld {
 	return w
 }
 
-func (w *closedWorld) Open(...netip.AddrPort) (link.Link, error) { return w, nil }
-func (w *closedWorld) Pending() bool                             { return len(w.replies) > 0 }
+func (w *closedWorld) Open(link.Config) (link.Link, error) { return w, nil }
+func (w *closedWorld) Pending() bool                       { return len(w.replies) > 0 }
 
 func (w *closedWorld) Send(batch []wire.Departure) error {
 	replies := make([]wire.Arrival, len(batch))

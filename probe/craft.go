@@ -52,11 +52,11 @@ func Craft(ctx context.Context, w link.World, spec CraftSpec, rng *rand.Rand, em
 		return CraftTally{}, err
 	}
 	defer release()
-	l, err := w.Open(local)
+	l, err := w.Open(link.Config{Local: []netip.AddrPort{local}})
 	if err != nil {
 		return CraftTally{}, err
 	}
-	c := &crafting{spec: spec, local: local, link: l, emit: emit, heard: make(chan overheard), ear: ear{credulous: true}}
+	c := &crafting{spec: spec, local: local, link: l, emit: emit, heard: make(chan overheard), ear: Ear{credulous: true}}
 	c.seq = wire.Seq(rng.Uint32())
 	if spec.Seq != nil {
 		c.seq = *spec.Seq
@@ -135,7 +135,7 @@ type crafting struct {
 	link  link.Link
 	emit  func(finding.Record) error
 	heard chan overheard
-	ear   ear
+	ear   Ear
 	tally CraftTally
 	// n and last are the number and the time of the latest record.
 	n    int
@@ -243,29 +243,28 @@ func (c *crafting) hear(ctx context.Context, wait time.Duration) error {
 
 // take reports one arrival, and resets what it opened.
 func (c *crafting) take(o overheard) error {
-	h, ok := c.ear.hear(wire.Arrival{Datagram: o.datagram, At: o.at})
-	to := endpoint{addrNumber(c.spec.Target.Addr()), c.spec.Target.Port()}
-	if !ok || h.to != to || h.local != c.local {
+	h, ok := c.ear.Hear(wire.Arrival{Datagram: o.datagram, At: o.at})
+	if !ok || h.Remote != c.spec.Target || h.Local != c.local {
 		return nil
 	}
 	c.tally.Received++
 	if err := c.report(finding.Received, o.datagram, o.at, c.spec.explain(c.seq, &h, c.checksum(h, o.datagram))); err != nil {
 		return err
 	}
-	if c.spec.Flags&wire.SYN == 0 || !h.reply.is(wire.SYN|wire.ACK) || !c.spec.takes(c.seq, h.reply.Ack) {
+	if c.spec.Flags&wire.SYN == 0 || !h.Reply.Is(wire.SYN|wire.ACK) || !c.spec.takes(c.seq, h.Reply.Ack) {
 		return nil
 	}
-	out, err := newOutbox()
+	out, err := NewOutbox[struct{}]()
 	if err != nil {
 		return err
 	}
-	out.reset(&h)
-	return c.put(out.departures[0].Datagram, "our reset: the half-open connection is not left behind")
+	out.Reset(&h)
+	return c.put(out.Departures[0].Datagram, "our reset: the half-open connection is not left behind")
 }
 
 // checksum is the state of an answer's TCP checksum.
-func (c *crafting) checksum(h heard, datagram []byte) wire.Checksum {
-	if h.reply.ICMP {
+func (c *crafting) checksum(h Heard, datagram []byte) wire.Checksum {
+	if h.Reply.ICMP {
 		return wire.Unverified
 	}
 	return wire.VerifyTCP(datagram)

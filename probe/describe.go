@@ -14,17 +14,17 @@ func (p Plan) Describe(datagram []byte, outgoing bool) string {
 	if outgoing {
 		return p.describeSent(datagram)
 	}
-	var ear ear
-	h, ok := ear.hear(wire.Arrival{Datagram: datagram})
+	var ear Ear
+	h, ok := ear.Hear(wire.Arrival{Datagram: datagram})
 	if !ok {
 		return "not a reply to any probe: malformed, or of another kind"
 	}
-	name := fmt.Sprintf("%s %v", p.Spec.Method.Name, netip.AddrPortFrom(numberAddr(h.to.addr), h.to.port))
-	if !h.reply.answers(p.secret.isn(h.to.addr, h.to.port), h.quoted) {
+	name := fmt.Sprintf("%s %v", p.Spec.Method.Name, h.Remote)
+	if !h.Answers(p.secret.isn(h.to().addr, h.to().port)) {
 		return fmt.Sprintf("does not answer %s: its number is not ours", name)
 	}
-	if h.reply.ICMP {
-		return fmt.Sprintf("answers %s, try %d", name, p.try(h.to, h.reply.Quoted))
+	if h.Reply.ICMP {
+		return fmt.Sprintf("answers %s, try %d", name, p.try(h.to(), h.Reply.Quoted))
 	}
 	return "answers " + name
 }

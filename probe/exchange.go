@@ -55,23 +55,10 @@ func (x Exchange) noRoute() bool {
 	return errors.Is(x.Refused, syscall.ENETUNREACH) || errors.Is(x.Refused, syscall.EHOSTUNREACH)
 }
 
-// is reports whether the reply is a TCP segment that has exactly these flags
+// Is reports whether the reply is a TCP segment that has exactly these flags
 // among SYN, RST and ACK.
-func (r *Reply) is(flags wire.Flags) bool {
+func (r *Reply) Is(flags wire.Flags) bool {
 	return !r.ICMP && r.Flags&(wire.SYN|wire.RST|wire.ACK) == flags
-}
-
-// answers reports whether r is an answer to a SYN with the given ISN: what
-// RFC 9293, Section 3.10.7.3 lets a connection in SYN-SENT believe, and
-// nothing that a sender could make who has not seen the SYN.
-func (r *Reply) answers(isn, quoted wire.Seq) bool {
-	switch {
-	case r.ICMP:
-		return quoted == isn
-	case r.is(wire.SYN | wire.ACK), r.is(wire.RST | wire.ACK):
-		return r.Ack == isn.Add(1)
-	}
-	return false
 }
 
 // echo is the timestamp that a segment echoes, if it does.
@@ -124,80 +111,4 @@ const (
 type endpoint struct {
 	addr uint32
 	port uint16
-}
-
-// heard is a reply together with the probe that it claims to answer.
-type heard struct {
-	reply  Reply
-	to     endpoint
-	local  netip.AddrPort
-	quoted wire.Seq
-}
-
-// ear turns datagrams into replies. It keeps what it needs for parsing, so
-// that only SYN-ACKs with options cost an allocation.
-type ear struct {
-	segment wire.Segment
-	// credulous makes it hear segments with a bad checksum too.
-	credulous bool
-}
-
-// hear reads an arrival; ok is false for what cannot answer any probe.
-// Datagrams that are cut short or malformed are not believed.
-func (e *ear) hear(a wire.Arrival) (h heard, ok bool) {
-	header, payload, err := wire.ParseHeader(a.Datagram)
-	if err != nil || a.Outgoing || header.FragOffset != 0 {
-		return heard{}, false
-	}
-	h.reply = Reply{From: header.Src, TTL: header.TTL, At: a.At}
-	switch header.Protocol {
-	case wire.ProtocolTCP:
-		if e.segment.Parse(payload) != nil || !e.credulous && wire.VerifyTCP(a.Datagram) == wire.Invalid {
-			return heard{}, false
-		}
-		h.tcp(header, &e.segment)
-		return h, true
-	case wire.ProtocolICMP:
-		return h, h.icmp(payload)
-	}
-	return heard{}, false
-}
-
-func (h *heard) tcp(header wire.Header, g *wire.Segment) {
-	h.to = endpoint{addrNumber(header.Src), g.SrcPort}
-	h.local = netip.AddrPortFrom(header.Dst, g.DstPort)
-	h.reply.Flags, h.reply.Seq, h.reply.Ack, h.reply.Window = g.Flags, g.Seq, g.Ack, g.Window
-	if h.reply.is(wire.SYN | wire.ACK) {
-		h.reply.Options = cloneOptions(g.Options)
-	}
-}
-
-func (h *heard) icmp(message []byte) bool {
-	icmp, err := wire.ParseICMPError(message)
-	if err != nil {
-		return false
-	}
-	if icmp.Type == wire.ICMPSourceQuench || icmp.Type == wire.ICMPRedirect {
-		return false // the datagram that they quote went on its way
-	}
-	quote, err := wire.ParseQuote(icmp.Original)
-	if err != nil {
-		return false
-	}
-	h.to = endpoint{addrNumber(quote.Header.Dst), quote.DstPort}
-	h.local = netip.AddrPortFrom(quote.Header.Src, quote.SrcPort)
-	h.quoted = quote.Seq
-	h.reply.ICMP, h.reply.Type, h.reply.Code = true, icmp.Type, icmp.Code
-	h.reply.Quoted = quote.Header.ID
-	return true
-}
-
-// cloneOptions copies options out of a datagram that will be overwritten.
-func cloneOptions(options []wire.Option) []wire.Option {
-	c := make([]wire.Option, len(options))
-	for i, o := range options {
-		o.Data = append([]byte(nil), o.Data...)
-		c[i] = o
-	}
-	return c
 }

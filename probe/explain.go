@@ -8,7 +8,7 @@ import (
 )
 
 // explain says what an answer to the crafted segment means.
-func (s CraftSpec) explain(seq wire.Seq, h *heard, checksum wire.Checksum) string {
+func (s CraftSpec) explain(seq wire.Seq, h *Heard, checksum wire.Checksum) string {
 	text := s.meaning(seq, h)
 	if checksum == wire.Invalid {
 		text = "its checksum is wrong, so a host's TCP would not have taken it. " + text
@@ -19,23 +19,23 @@ func (s CraftSpec) explain(seq wire.Seq, h *heard, checksum wire.Checksum) strin
 	return text
 }
 
-func (s CraftSpec) meaning(seq wire.Seq, h *heard) string {
-	r := &h.reply
+func (s CraftSpec) meaning(seq wire.Seq, h *Heard) string {
+	r := &h.Reply
 	next := seq.Add(s.length())
 	switch {
 	case r.ICMP:
 		return s.icmp(seq, h)
-	case r.is(wire.SYN | wire.ACK):
+	case r.Is(wire.SYN | wire.ACK):
 		return s.synAck(seq, r)
-	case r.is(wire.RST | wire.ACK):
+	case r.Is(wire.RST | wire.ACK):
 		return s.resetAck(next, r)
-	case r.is(wire.RST):
+	case r.Is(wire.RST):
 		return s.reset(r)
-	case r.is(wire.SYN):
+	case r.Is(wire.SYN):
 		return "the peer opens a connection of its own to this port: a simultaneous open (RFC 9293, Section 3.5)"
-	case r.is(wire.ACK) && r.Flags&wire.FIN != 0:
+	case r.Is(wire.ACK) && r.Flags&wire.FIN != 0:
 		return fmt.Sprintf("the peer closes a connection on this 4-tuple; it expects octet %d next", r.Ack)
-	case r.is(wire.ACK):
+	case r.Is(wire.ACK):
 		return fmt.Sprintf("the peer knows this 4-tuple, from a connection that lives or one in TIME-WAIT: a duplicate or challenge ACK (RFC 5961); "+
 			"it sends from %d and expects %d next", r.Seq, r.Ack)
 	}
@@ -87,23 +87,23 @@ func (s CraftSpec) reset(r *Reply) string {
 	return "no connection here takes this segment: RST from our acknowledgement number. Open and closed ports answer alike, so the port is unfiltered, no more"
 }
 
-func (s CraftSpec) icmp(seq wire.Seq, h *heard) string {
-	if h.quoted != seq {
-		return fmt.Sprintf("it quotes sequence number %d, and we sent %d: forged, or about another segment", h.quoted, seq)
+func (s CraftSpec) icmp(seq wire.Seq, h *Heard) string {
+	if h.Quoted != seq {
+		return fmt.Sprintf("it quotes sequence number %d, and we sent %d: forged, or about another segment", h.Quoted, seq)
 	}
-	reason := finding.ICMP(h.reply.Type, h.reply.Code)
+	reason := finding.ICMP(h.Reply.Type, h.Reply.Code)
 	who := "a device on the way"
-	if h.reply.From == s.Target.Addr() {
+	if h.Reply.From == s.Target.Addr() {
 		who = "the host itself"
 	}
 	switch {
-	case h.reply.Type == wire.ICMPTimeExceeded:
+	case h.Reply.Type == wire.ICMPTimeExceeded:
 		return fmt.Sprintf("the TTL of %d ended at this hop", s.TTL)
-	case h.reply.Type == wire.ICMPUnreachable && h.reply.Code == fragmentationNeeded:
+	case h.Reply.Type == wire.ICMPUnreachable && h.Reply.Code == fragmentationNeeded:
 		return fmt.Sprintf("%s cannot pass it on: it is too long for the next link, and must not be fragmented", who)
-	case h.reply.Type == wire.ICMPUnreachable && h.reply.soft():
+	case h.Reply.Type == wire.ICMPUnreachable && h.Reply.soft():
 		return fmt.Sprintf("%s has no way to the destination at present (%s)", who, reason)
-	case h.reply.rejects():
+	case h.Reply.rejects():
 		return fmt.Sprintf("%s rejects it by a firewall's rule (%s)", who, reason)
 	}
 	return fmt.Sprintf("%s has an error to report about it (%s)", who, reason)

@@ -87,10 +87,10 @@ func (w *fakeWorld) Conntrack() (used, limit int, err error) {
 	}
 	return w.tracked[0], w.tracked[1], nil
 }
-func (w *fakeWorld) Open(...netip.AddrPort) (link.Link, error) { return w, nil }
-func (w *fakeWorld) Pending() bool                             { return w.held.Load() || len(w.arrivals) > 0 }
-func (w *fakeWorld) Drops() uint64                             { return 0 }
-func (w *fakeWorld) Close() error                              { return nil }
+func (w *fakeWorld) Open(link.Config) (link.Link, error) { return w, nil }
+func (w *fakeWorld) Pending() bool                       { return w.held.Load() || len(w.arrivals) > 0 }
+func (w *fakeWorld) Drops() uint64                       { return 0 }
+func (w *fakeWorld) Close() error                        { return nil }
 
 func (w *fakeWorld) Reserve(src netip.Addr, port uint16) (link.Port, error) {
 	if port == 0 {

@@ -32,22 +32,22 @@ func FuzzReply(f *testing.F) {
 		if err := SegmentRecord(datagram).Validate(); err != nil {
 			t.Error(err)
 		}
-		ear := ear{credulous: true}
-		heard, ok := ear.hear(wire.Arrival{Datagram: datagram})
+		ear := Ear{credulous: true}
+		heard, ok := ear.Hear(wire.Arrival{Datagram: datagram})
 		if !ok {
 			return
 		}
 		for _, flags := range []wire.Flags{0, wire.SYN, wire.ACK, wire.RST, wire.SYN | wire.FIN} {
 			if craftSpec(flags).explain(1000, &heard, wire.VerifyTCP(datagram)) == "" {
-				t.Errorf("no explanation of %+v", heard.reply)
+				t.Errorf("no explanation of %+v", heard.Reply)
 			}
 		}
-		x := Exchange{Method: Syn, Probe: Probe{Addr: apple, Port: 80, HostPorts: 1}, Local: netip.AddrPortFrom(ant, 4000), Tries: 1, Reply: &heard.reply}
+		x := Exchange{Method: Syn, Probe: Probe{Addr: apple, Port: 80, HostPorts: 1}, Local: netip.AddrPortFrom(ant, 4000), Tries: 1, Reply: &heard.Reply}
 		if err := Judge(x).Record().Validate(); err != nil {
-			t.Errorf("%v: %+v", err, heard.reply)
+			t.Errorf("%v: %+v", err, heard.Reply)
 		}
 		flight := (&host{probe: x.Probe}).flight(80)
 		flight.tries = make([]try, 3)
-		flight.answered(plan, &heard.reply)
+		flight.answered(plan, &heard.Reply)
 	})
 }

@@ -36,7 +36,7 @@ func Judge(x Exchange) Finding {
 		if r.rejects() {
 			f.Origin = finding.FromFirewall
 		}
-	case r.is(wire.SYN | wire.ACK):
+	case r.Is(wire.SYN | wire.ACK):
 		f.State, f.Reason = finding.Open, finding.SYNACK
 	default:
 		f.State, f.Reason = finding.Closed, finding.RST

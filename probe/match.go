@@ -7,23 +7,22 @@ import (
 )
 
 // hear takes in what the receive loop has read.
-func (r *run) hear(batch []heard) {
+func (r *run) hear(batch []Heard) {
 	for i := range batch {
 		r.take(&batch[i])
 	}
-	r.unheard.Add(-1)
-	r.spent <- batch[:0]
+	r.listener.Done(batch)
 }
 
 // take matches one reply with its flight. What does not prove that its sender
 // has seen the probe is counted and otherwise ignored.
-func (r *run) take(h *heard) {
-	isn := r.plan.secret.isn(h.to.addr, h.to.port)
-	if !r.ours(h.local) || !h.reply.answers(isn, h.quoted) {
+func (r *run) take(h *Heard) {
+	isn := r.plan.secret.isn(h.to().addr, h.to().port)
+	if !r.ours(h.Local) || !h.Answers(isn) {
 		r.count.strays.Add(1)
 		return
 	}
-	f := r.flights.open[h.to]
+	f := r.flights.open[h.to()]
 	if r.fromSelf(h) && (f == nil || f.host.hop != nil) {
 		// Without a flight, or a hop that was asked, it is about those that
 		// have ended with their hop.
@@ -34,8 +33,8 @@ func (r *run) take(h *heard) {
 	}
 	r.count.received.Add(1)
 	// Every copy of a SYN-ACK is answered: the first reset may be lost.
-	if h.reply.is(wire.SYN | wire.ACK) {
-		r.out.reset(h)
+	if h.Reply.Is(wire.SYN | wire.ACK) {
+		r.out.Reset(h)
 	}
 	// A flight without a try waits for room in the device's queue, and this
 	// answers an earlier run's probe.
@@ -43,7 +42,7 @@ func (r *run) take(h *heard) {
 		return
 	}
 	r.hops.find(f.host.hop)
-	reply := h.reply
+	reply := h.Reply
 	if reply.soft() {
 		f.soft = &reply
 		return
@@ -53,15 +52,15 @@ func (r *run) take(h *heard) {
 
 // fromSelf reports whether the reply is our own kernel's word that the next
 // hop does not answer (arp_error_report). It comes from any address of ours.
-func (r *run) fromSelf(h *heard) bool {
-	if !h.reply.ICMP || h.reply.Type != wire.ICMPUnreachable || h.reply.Code != hostUnreachable ||
-		addrNumber(h.reply.From) == h.to.addr { // then it is the destination's word
+func (r *run) fromSelf(h *Heard) bool {
+	if !h.Reply.ICMP || h.Reply.Type != wire.ICMPUnreachable || h.Reply.Code != hostUnreachable ||
+		addrNumber(h.Reply.From) == h.to().addr { // then it is the destination's word
 		return false
 	}
-	if h.reply.From == h.local.Addr() {
+	if h.Reply.From == h.Local.Addr() {
 		return true
 	}
-	local, err := r.world.IsLocal(h.reply.From)
+	local, err := r.world.IsLocal(h.Reply.From)
 	return err == nil && local
 }
 
@@ -94,7 +93,7 @@ func (r *run) end(f *flight, reply *Reply) {
 		if !reply.ICMP { // which leaves the SYN in the connection tracking table
 			r.tracked.remove(f.tracked)
 		}
-		if reply.is(wire.SYN | wire.ACK) {
+		if reply.Is(wire.SYN | wire.ACK) {
 			r.count.open.Add(1)
 		}
 	}

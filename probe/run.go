@@ -46,7 +46,7 @@ func (s *Session) Run(ctx context.Context, plan Plan) iter.Seq2[Exchange, error]
 
 // newRun prepares a run of the plan whose probes next gives.
 func (s *Session) newRun(plan Plan, next func() (Probe, bool)) (*run, error) {
-	out, err := newOutbox()
+	out, err := NewOutbox[*flight]()
 	if err != nil {
 		return nil, err
 	}
@@ -65,6 +65,7 @@ func (s *Session) newRun(plan Plan, next func() (Probe, bool)) (*run, error) {
 		hosts:   make(map[uint32]*host),
 		hops:    hops{all: make(map[hopName]*hop)},
 		flights: flights{open: make(map[endpoint]*flight)},
+		syns:    make(templates),
 		out:     out,
 	}
 	r.advance()
@@ -94,7 +95,8 @@ type run struct {
 	hosts   map[uint32]*host
 	hops    hops
 	flights flights
-	out     *outbox
+	syns    templates
+	out     *Outbox[*flight]
 	done    []Exchange
 
 	// heardUntil is a time before which everything that arrived is taken in;
@@ -119,7 +121,7 @@ func (r *run) loop(ctx context.Context, yield func(Exchange, error) bool) {
 			r.drain()
 		}
 		if !r.catchUp() {
-			yield(Exchange{}, r.deaf)
+			yield(Exchange{}, r.listener.Err())
 			return
 		}
 		r.expire()
@@ -137,7 +139,7 @@ func (r *run) loop(ctx context.Context, yield func(Exchange, error) bool) {
 		}
 		timer.Reset(r.pause(more))
 		select {
-		case batch, ok := <-r.heard:
+		case batch, ok := <-r.listener.Heard:
 			if ok { // else the next round says why
 				r.hear(batch)
 			}
@@ -217,14 +219,14 @@ func (r *run) catchUp() bool {
 	now := r.now()
 	// In this order: what leaves the link is counted as unheard before the
 	// link says that nothing is pending.
-	if pending := r.link.Pending() || r.unheard.Load() > 0; !pending {
+	if pending := r.link.Pending() || r.listener.Pending(); !pending {
 		r.heardUntil = now
 	} else {
 		r.heardUntil = max(r.heardUntil, now-maxBehind)
 	}
 	for {
 		select {
-		case batch, ok := <-r.heard:
+		case batch, ok := <-r.listener.Heard:
 			if !ok {
 				return false
 			}

@@ -24,7 +24,7 @@ type roundsWorld struct {
 	rounds int
 }
 
-func (w *roundsWorld) Open(...netip.AddrPort) (link.Link, error) { return w, nil }
+func (w *roundsWorld) Open(link.Config) (link.Link, error) { return w, nil }
 func (w *roundsWorld) Pending() bool {
 	w.rounds++
 	return w.fakeWorld.Pending()
@@ -222,7 +222,7 @@ type brokenWorld struct {
 	send, receive error
 }
 
-func (w *brokenWorld) Open(...netip.AddrPort) (link.Link, error) { return w, nil }
+func (w *brokenWorld) Open(link.Config) (link.Link, error) { return w, nil }
 func (w *brokenWorld) Send(batch []wire.Departure) error {
 	return errors.Join(w.send, w.fakeWorld.Send(batch))
 }

@@ -14,7 +14,7 @@ import (
 // first.
 func (r *run) fill() (more bool) {
 	now := r.now()
-	for !r.out.full() {
+	for !r.out.Full() {
 		switch {
 		case len(r.done) >= sendBatch:
 			return true
@@ -133,7 +133,7 @@ func (r *run) host(p Probe) *host {
 	}
 	h.local = r.local(path.Source)
 	h.hop = r.hops.of(path, p.Addr)
-	h.syn, h.err = r.out.template(r.plan, path)
+	h.syn, h.err = r.syns.of(r.plan, path)
 	return h
 }
 
@@ -142,7 +142,7 @@ func (r *run) put(f *flight) {
 	t := try{tsval: r.timestamp()}
 	f.tries = append(f.tries, t)
 	f.burst = r.burst.add()
-	r.out.put(f, f.host.syn, wire.Vary{
+	r.out.Put(f, f.host.syn, wire.Vary{
 		Src:     f.host.local.Addr().As4(),
 		Dst:     f.probe.Addr.As4(),
 		SrcPort: f.host.local.Port(),
@@ -164,23 +164,23 @@ const timestampOffset = 1<<63 + 1
 
 // send hands the outbox to the link, and notes what became of it.
 func (r *run) send() error {
-	if r.out.empty() {
+	if r.out.Empty() {
 		return nil
 	}
-	if err := r.link.Send(r.out.departures); err != nil {
+	if err := r.link.Send(r.out.Departures); err != nil {
 		return err
 	}
-	for i, d := range r.out.departures {
+	for i, d := range r.out.Departures {
 		if d.Err == nil {
 			r.count.sent.Add(1)
 		}
-		if f := r.out.flights[i]; f != nil {
+		if f := r.out.Owners[i]; f != nil {
 			r.departed(f, d)
 		} else if d.Err != nil {
 			r.count.unreset.Add(1)
 		}
 	}
-	r.out.clear()
+	r.out.Clear()
 	return nil
 }
 

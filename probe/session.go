@@ -1,13 +1,10 @@
 package probe
 
 import (
-	"context"
 	"errors"
 	"maps"
-	"net"
 	"net/netip"
 	"slices"
-	"sync"
 	"sync/atomic"
 
 	"github.com/tcpscope/tcpscope/probe/finding"
@@ -24,12 +21,7 @@ type Session struct {
 	// ports are the quiet ports, one for each source address.
 	ports map[netip.Addr]link.Port
 
-	hearing sync.WaitGroup
-	stop    context.CancelFunc
-	heard   chan []heard // closed when listen ends
-	spent   chan []heard // batches to be filled again
-	unheard atomic.Int64 // batches that no run has taken in yet
-	deaf    error        // why listen ended; not to be read before that
+	listener *Listener[Heard]
 
 	count   counters
 	limited limits
@@ -66,8 +58,6 @@ func Open(w link.World, plan Plan) (_ *Session, err error) {
 	s := &Session{
 		world: w,
 		ports: make(map[netip.Addr]link.Port),
-		heard: make(chan []heard),
-		spent: make(chan []heard, 2),
 	}
 	defer func() {
 		if err != nil {
@@ -81,15 +71,17 @@ func Open(w link.World, plan Plan) (_ *Session, err error) {
 	for _, port := range s.ports {
 		locals = append(locals, port.Local())
 	}
-	if s.link, err = w.Open(locals...); err != nil {
+	if s.link, err = w.Open(link.Config{Local: locals}); err != nil {
 		return nil, err
 	}
-	for range cap(s.spent) {
-		s.spent <- make([]heard, 0, hearBatch)
-	}
-	ctx, stop := context.WithCancel(context.Background())
-	s.stop = stop
-	s.hearing.Go(func() { s.listen(ctx) })
+	var ear Ear
+	s.listener = Listen(s.link, func(a wire.Arrival) (Heard, bool) {
+		h, ok := ear.Hear(a)
+		if !ok {
+			s.count.strays.Add(1)
+		}
+		return h, ok
+	})
 	return s, nil
 }
 
@@ -134,43 +126,6 @@ func (s *Session) local(source netip.Addr) netip.AddrPort {
 	return port.Local()
 }
 
-// hearBatch is how many datagrams are taken from the link at once.
-const hearBatch = 256
-
-// listen is the session's one receive loop.
-func (s *Session) listen(ctx context.Context) {
-	defer close(s.heard)
-	arrivals := make([]wire.Arrival, hearBatch)
-	var ear ear
-	for {
-		n, err := s.link.Receive(ctx, arrivals)
-		if err != nil {
-			if s.deaf = err; ctx.Err() != nil {
-				s.deaf = net.ErrClosed
-			}
-			return
-		}
-		// Never waits for long: a run gives a batch back in the round in which
-		// it takes it.
-		batch := <-s.spent
-		for _, a := range arrivals[:n] {
-			if h, ok := ear.hear(a); ok {
-				batch = append(batch, h)
-			} else {
-				s.count.strays.Add(1)
-			}
-		}
-		// Before the next Receive, so that nothing is out of sight in between.
-		s.unheard.Add(1)
-		select {
-		case s.heard <- batch:
-		case <-ctx.Done():
-			s.deaf = net.ErrClosed
-			return
-		}
-	}
-}
-
 // Progress may be called at any time, from any goroutine.
 func (s *Session) Progress() Progress {
 	return Progress{
@@ -192,13 +147,11 @@ func (s *Session) LimitedBy() finding.Limit { return s.limited.tightest() }
 // meets silence, afterwards the kernel's own reset.
 func (s *Session) Close() error {
 	var errs []error
-	if s.stop != nil {
-		s.stop()
-	}
-	if s.link != nil {
+	if s.listener != nil {
+		s.listener.Stop()
 		errs = append(errs, s.link.Close())
+		s.listener.Wait()
 	}
-	s.hearing.Wait()
 	for _, port := range s.ports {
 		errs = append(errs, port.Close())
 	}

@@ -61,8 +61,8 @@ func (w *world) Owner(local, remote netip.AddrPort) (string, error) {
 func (w *world) Conntrack() (used, limit int, err error) { return rawsock.Conntrack() }
 
 // Open opens a raw socket, with whoever listens in on it.
-func (w *world) Open(local ...netip.AddrPort) (link.Link, error) {
-	conn, err := rawsock.Open(rawsock.Config{Local: local, Interface: w.device})
+func (w *world) Open(c link.Config) (link.Link, error) {
+	conn, err := rawsock.Open(rawsock.Config{Local: c.Local, Interface: w.device, NoTransmitStamps: c.NoTransmitStamps})
 	if err != nil {
 		return nil, err
 	}

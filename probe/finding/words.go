@@ -161,6 +161,27 @@ func Checksums() []Word {
 	}
 }
 
+// Clock is where the two stamps of a round-trip time come from.
+type Clock string
+
+// The clocks, the most exact first.
+const (
+	PacketRing  Clock = "packet-ring"
+	SocketStamp Clock = "so-timestamping"
+	TCPInfo     Clock = "tcp-info"
+	UserClock   Clock = "user-clock"
+)
+
+// Clocks lists the clocks, the most exact first.
+func Clocks() []Word {
+	return []Word{
+		{string(PacketRing), "both by the kernel where packets pass the device, read from a packet socket's ring as tcpdump does"},
+		{string(SocketStamp), "both by the kernel: the device's driver when it sends, the socket when it receives (SO_TIMESTAMPING)"},
+		{string(TCPInfo), "the kernel's own connection measured it (TCP_INFO)"},
+		{string(UserClock), "the program's clock before it sends; on arrival the kernel's stamp, or with --connect the program's clock again"},
+	}
+}
+
 // Limit is what a run had to wait for.
 type Limit string
 

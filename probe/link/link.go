@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"time"
 
 	"github.com/tcpscope/tcpscope/rawsock/wire"
 )
@@ -121,6 +122,74 @@ type World interface {
 	Ports
 	Sockets
 	Tables
-	// Open opens a link that hears the replies to these local endpoints.
-	Open(local ...netip.AddrPort) (Link, error)
+	// Open opens a link.
+	Open(Config) (Link, error)
+}
+
+// Config says what a link hears, and how exactly it must know when it sent.
+type Config struct {
+	// Local are the endpoints whose replies are heard.
+	Local []netip.AddrPort
+	// NoTransmitStamps leaves out the kernel's transmit stamps, which cost
+	// about as much as sending itself; a Departure's At is then the user's
+	// clock.
+	NoTransmitStamps bool
+}
+
+// Tap hears what passes one device, in both directions and by one clock.
+type Tap interface {
+	// Receive is like a Link's; Arrival.Outgoing tells the directions apart.
+	// What was sent through a Link is among it, if it passed the device.
+	Receive(ctx context.Context, batch []wire.Arrival) (int, error)
+	// Drops counts the arrivals that the kernel had no room for.
+	Drops() uint64
+	// Close releases the socket. A Receive under way returns net.ErrClosed.
+	Close() error
+}
+
+// Taps opens taps.
+type Taps interface {
+	// Tap opens a tap on a device, for the segments from and to these local
+	// endpoints, and the ICMP errors about them.
+	Tap(device string, local ...netip.AddrPort) (Tap, error)
+}
+
+// Connector makes connections as any program does, with the kernel's TCP.
+type Connector interface {
+	// Connect connects to a remote endpoint, measures, and ends the connection
+	// with a reset, so that nothing is left in TIME-WAIT. What the peer or the
+	// network did is in Connected; the error is about this host's socket, or
+	// ctx's.
+	Connect(ctx context.Context, c ConnectConfig) (Connected, error)
+}
+
+// ConnectConfig says how to connect.
+type ConnectConfig struct {
+	// Source is the address to connect from; the zero Addr leaves it to the
+	// kernel. Interface names the device; "" leaves it to routing.
+	Source    netip.Addr
+	Interface string
+	Remote    netip.AddrPort
+	// Timeout is how long to wait.
+	Timeout time.Duration
+}
+
+// Connected is what came of a connect().
+type Connected struct {
+	// At is when connect() was called, and Elapsed what it took, by the user's
+	// clock.
+	At      time.Time
+	Elapsed time.Duration
+	// RTT is what the kernel measured from its SYN to the SYN-ACK
+	// (TCP_INFO, tcpi_rtt); zero where it tells nothing.
+	RTT time.Duration
+	// Retransmits counts SYNs beyond the first; the times above are no sample
+	// of anything then.
+	Retransmits int
+	// Err is why there is no connection: ECONNREFUSED for a reset, ETIMEDOUT
+	// for silence, EHOSTUNREACH, ENETUNREACH, EACCES or EPERM for what ICMP
+	// or this host said. Nil if there was one.
+	Err error
+	// Local is where it was made from.
+	Local netip.AddrPort
 }
