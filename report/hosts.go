@@ -155,7 +155,7 @@ func (t *textWriter) page(h *host) string {
 		b.WriteString("  " + t.paint(stateStyle(c.state), Grouped(c.count)+" "+Escape(string(c.state))) + " (" + c.why(h.addr) + ")\n")
 	}
 	if h.status != "" && h.status != finding.Answers {
-		b.WriteString(Wrap(plural(h.mute, "other port")+": "+h.meaning(), "  ", pageWidth))
+		b.WriteString(Wrap(Plural(h.mute, "other port")+": "+h.meaning(), "  ", pageWidth))
 	}
 	if len(h.hidden) > 0 {
 		b.WriteString(Wrap("not shown: "+t.counts(h.hidden), "  ", pageWidth))

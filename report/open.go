@@ -76,7 +76,7 @@ func open(out Output, o Options) (f io.WriteCloser, fresh bool, err error) {
 	switch {
 	case out.File == "":
 		return unclosed{o.Stdout}, true, nil
-	case out.Format == FormatJSON:
+	case out.Format.Whole():
 		f, err = createWhole(out.File)
 		return f, true, err
 	}

@@ -16,12 +16,22 @@ const (
 	FormatJSON  Format = "json"
 	FormatJSONL Format = "jsonl"
 	FormatCSV   Format = "csv"
+	FormatHTML  Format = "html"
 )
 
-// Formats returns the names of all formats.
-func Formats() []string {
-	return []string{string(FormatText), string(FormatJSON), string(FormatJSONL), string(FormatCSV)}
+// Formats returns the names of the formats that every command has, and then
+// those that one has besides.
+func Formats(extra ...Format) []string {
+	names := []string{string(FormatText), string(FormatJSON), string(FormatJSONL), string(FormatCSV)}
+	for _, f := range extra {
+		names = append(names, string(f))
+	}
+	return names
 }
+
+// Whole reports whether a file of the format is of use only when nothing is
+// missing, so that it appears under its name when it is closed.
+func (f Format) Whole() bool { return f == FormatJSON || f == FormatHTML }
 
 // Output says what is to be written where. The zero value of File means
 // standard output.
@@ -60,16 +70,18 @@ func (e *OutputError) Error() string {
 func (e *OutputError) Unwrap() error { return e.Err }
 
 // ParseOutput reads FORMAT or FORMAT=FILE; the files - and /dev/stdout are
-// standard output.
+// standard output. The formats are those of Formats.
 // Errors are of type *OutputError.
-func ParseOutput(s string) (Output, error) {
+func ParseOutput(s string, extra ...Format) (Output, error) {
 	name, file, named := strings.Cut(s, "=")
 	o := Output{Format: Format(name), File: file}
+	formats := Formats(extra...)
+	last := len(formats) - 1
 	switch {
-	case !slices.Contains(Formats(), name):
+	case !slices.Contains(formats, name):
 		return Output{}, &OutputError{
-			Problem: fmt.Sprintf("-o %q: unknown format %q; need text, json, jsonl or csv", s, name),
-			Hint:    meant(s, name),
+			Problem: fmt.Sprintf("-o %q: unknown format %q; need %s or %s", s, name, strings.Join(formats[:last], ", "), formats[last]),
+			Hint:    meant(s, name, formats),
 		}
 	case named && file == "":
 		return Output{}, &OutputError{Problem: fmt.Sprintf("-o %q: no file name behind the =", s)}
@@ -81,22 +93,26 @@ func ParseOutput(s string) (Output, error) {
 
 // meant guesses what the user had in mind who gave a file name, or a format
 // in other letters.
-func meant(s, name string) string {
-	if lower := strings.ToLower(name); slices.Contains(Formats(), lower) {
+func meant(s, name string, formats []string) string {
+	if lower := strings.ToLower(name); slices.Contains(formats, lower) {
 		return "did you mean -o " + lower + strings.TrimPrefix(s, name) + "?"
 	}
 	if strings.Contains(s, "=") {
 		return ""
 	}
-	switch ext := strings.ToLower(filepath.Ext(s)); ext {
-	case ".json", ".jsonl", ".csv":
-		return "did you mean -o " + ext[1:] + "=" + s + "?"
-	case ".ndjson":
-		return "did you mean -o jsonl=" + s + "?"
-	case ".txt", ".text", ".log":
-		return "did you mean -o text=" + s + "?"
+	ext := strings.TrimPrefix(strings.ToLower(filepath.Ext(s)), ".")
+	switch ext {
+	case "ndjson":
+		ext = string(FormatJSONL)
+	case "txt", "log":
+		ext = string(FormatText)
+	case "htm":
+		ext = string(FormatHTML)
 	}
-	return ""
+	if !slices.Contains(formats, ext) {
+		return ""
+	}
+	return "did you mean -o " + ext + "=" + s + "?"
 }
 
 // arrange checks that at most one output goes to standard output and none to

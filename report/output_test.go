@@ -2,6 +2,7 @@ package report
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -31,12 +32,30 @@ func TestParseOutput(t *testing.T) {
 		"out.txt":    {`-o "out.txt": unknown format "out.txt"; need text, json, jsonl or csv`, "did you mean -o text=out.txt?"},
 		"JSON=x":     {`-o "JSON=x": unknown format "JSON"; need text, json, jsonl or csv`, "did you mean -o json=x?"},
 		"yaml=x.csv": {`-o "yaml=x.csv": unknown format "yaml"; need text, json, jsonl or csv`, ""},
+		"x.html":     {`-o "x.html": unknown format "x.html"; need text, json, jsonl or csv`, ""},
 		"":           {`-o "": unknown format ""; need text, json, jsonl or csv`, ""},
 		"json=":      {`-o "json=": no file name behind the =`, ""},
 	} {
 		_, err := ParseOutput(in)
 		var oe *OutputError
 		if !errors.As(err, &oe) || oe.Error() != want[0] || oe.Hint != want[1] {
+			t.Errorf("ParseOutput(%q): %v, hint %q", in, err, oe.Hint)
+		}
+	}
+}
+
+// Some commands have formats of their own.
+func TestParseOutputOfOneCommand(t *testing.T) {
+	if got, err := ParseOutput("html=x", FormatHTML); err != nil || got != (Output{FormatHTML, "x"}) {
+		t.Errorf("%+v, %v", got, err)
+	}
+	for in, hint := range map[string]string{
+		"x.html": "did you mean -o html=x.html?", "x.HTM": "did you mean -o html=x.HTM?", "Html": "did you mean -o html?", "yaml": "",
+	} {
+		_, err := ParseOutput(in, FormatHTML)
+		var oe *OutputError
+		want := fmt.Sprintf("-o %q: unknown format %q; need text, json, jsonl, csv or html", in, in)
+		if !errors.As(err, &oe) || oe.Error() != want || oe.Hint != hint {
 			t.Errorf("ParseOutput(%q): %v, hint %q", in, err, oe.Hint)
 		}
 	}

@@ -17,12 +17,13 @@ const clearLine = "\r\x1b[2K"
 // Progress shows on a terminal how far a run has come. It is safe for
 // concurrent use, so that a signal's handler may ask for Line.
 type Progress struct {
-	mu                sync.Mutex
-	w                 io.Writer // nil for no bar
-	columns           int
-	drawn             bool
-	began, at         time.Time
-	done, total, open int64
+	mu          sync.Mutex
+	w           io.Writer // nil for no bar
+	columns     int
+	drawn       bool
+	began, at   time.Time
+	done, total int64
+	text        string
 }
 
 // NewProgress returns a Progress that draws its bar on w, which must be a
@@ -31,12 +32,12 @@ func NewProgress(w io.Writer, columns int) *Progress {
 	return &Progress{w: w, columns: columns, began: time.Now()}
 }
 
-// Update says how many of the total ports are done, and how many of those are
-// open. It may be called as often as one likes.
-func (p *Progress) Update(done, total, open int64) {
+// Update says how much of the total is done, and the same in words. The zero
+// total is one that is not known. It may be called as often as one likes.
+func (p *Progress) Update(done, total int64, text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.done, p.total, p.open = done, total, open
+	p.done, p.total, p.text = done, total, text
 	if now := time.Now(); p.w != nil && now.Sub(p.at) >= progressInterval {
 		p.at = now
 		p.draw()
@@ -44,6 +45,7 @@ func (p *Progress) Update(done, total, open int64) {
 }
 
 // Line returns the state of affairs in one line, without a line feed:
+// the words of the last update, the rate, and the time that is left, as in
 // "12,345 of 65,535 ports, 12 open, 998/s, 53.3 s left".
 func (p *Progress) Line() string {
 	p.mu.Lock()
@@ -52,13 +54,14 @@ func (p *Progress) Line() string {
 }
 
 func (p *Progress) line() string {
-	text := fmt.Sprintf("%s of %s, %s open", Grouped(p.done), plural(p.total, "port"), Grouped(p.open))
-	elapsed := time.Since(p.began)
+	text, elapsed := p.text, time.Since(p.began)
 	if p.done == 0 || elapsed <= 0 {
 		return text
 	}
 	rate := float64(p.done) / elapsed.Seconds()
-	text += fmt.Sprintf(", %s/s", Grouped(int64(rate+0.5)))
+	if whole := int64(rate + 0.5); whole > 0 {
+		text += ", " + Grouped(whole) + "/s"
+	}
 	if p.done < p.total {
 		left := time.Duration(float64(p.total-p.done) / rate * float64(time.Second))
 		text += ", " + span(left) + " left"
@@ -69,12 +72,13 @@ func (p *Progress) line() string {
 // draw writes the bar over what stands in the line.
 func (p *Progress) draw() {
 	const cells = 12
-	filled, percent := 0, 0
+	line := p.line()
 	if p.total > 0 {
-		filled, percent = int(cells*p.done/p.total), int(100*p.done/p.total)
+		done := min(p.done, p.total)
+		filled := int(cells * done / p.total)
+		bar := strings.Repeat("=", filled) + strings.Repeat(" ", cells-filled)
+		line = fmt.Sprintf("[%s] %3d%% %s", bar, 100*done/p.total, line)
 	}
-	bar := strings.Repeat("=", filled) + strings.Repeat(" ", cells-filled)
-	line := fmt.Sprintf("[%s] %3d%% %s", bar, percent, p.line())
 	if len(line) >= p.columns {
 		line = line[:max(p.columns-1, 0)] // a wrapped bar could not be cleared
 	}

@@ -241,7 +241,7 @@ func TestWords(t *testing.T) {
 			t.Errorf("span(%v) = %s", d, got)
 		}
 	}
-	if got := fmt.Sprint(plural(1, "host"), plural(2000, "host")); got != "1 host2,000 hosts" {
+	if got := fmt.Sprint(Plural(1, "host"), Plural(2000, "host")); got != "1 host2,000 hosts" {
 		t.Error(got)
 	}
 }

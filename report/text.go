@@ -165,30 +165,30 @@ func (t *textWriter) figures(r finding.Record, hosts int64, tally map[finding.St
 		ports += n
 	}
 	if hosts > 0 {
-		things = append(things, plural(hosts, "host"))
+		things = append(things, Plural(hosts, "host"))
 	}
 	if ports > 0 {
-		things = append(things, plural(ports, "port"))
+		things = append(things, Plural(ports, "port"))
 	}
 	head := strings.Join(things, ", ")
 	if states := t.counts(tally); states != "" {
 		head += ": " + states
 	}
 	if sent, ok := r.Int("sent"); ok {
-		traffic = append(traffic, plural(sent, "segment")+" sent")
+		traffic = append(traffic, Plural(sent, "segment")+" sent")
 	}
 	if received, ok := r.Int("received"); ok {
 		traffic = append(traffic, Grouped(received)+" received")
 	}
 	if strays, _ := r.Int("strays"); strays > 0 {
-		traffic = append(traffic, plural(strays, "stray")+" ignored")
+		traffic = append(traffic, Plural(strays, "stray")+" ignored")
 	}
 	if ms, ok := r.Number("elapsed_ms"); ok {
 		traffic = append(traffic, "in "+span(time.Duration(ms*float64(time.Millisecond))))
 	}
 	page := Wrap(head, "", pageWidth) + Wrap(strings.Join(traffic, ", "), "", pageWidth)
 	if drops, _ := r.Int("kernel_drops"); drops > 0 {
-		warning := "warning: the kernel dropped " + plural(drops, "arrival") + " for want of room, so answers may be missing; try a lower --rate"
+		warning := "warning: the kernel dropped " + Plural(drops, "arrival") + " for want of room, so answers may be missing; try a lower --rate"
 		page += t.paint(yellow, strings.TrimSuffix(Wrap(warning, "", pageWidth), "\n")) + "\n"
 	}
 	if limit := finding.Limit(r.Text("limited_by")); limit != "" && limit != finding.LimitRate {
@@ -224,7 +224,7 @@ func (t *textWriter) findings() []string {
 		}
 	}
 	if nothing > 0 {
-		pages = append(pages, plural(nothing, "host")+" without a port to show\n")
+		pages = append(pages, Plural(nothing, "host")+" without a port to show\n")
 	}
 	if len(lone) > 0 {
 		pages = append(pages, t.verdicts(lone))

@@ -17,8 +17,8 @@ func Grouped[N int | int64 | uint64](n N) string {
 	return digits
 }
 
-// plural writes "1 host", "2,000 hosts".
-func plural(n int64, thing string) string {
+// Plural writes "1 host", "2,000 hosts".
+func Plural(n int64, thing string) string {
 	if n == 1 {
 		return "1 " + thing
 	}

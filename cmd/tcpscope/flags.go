@@ -30,14 +30,14 @@ func generalFlags() []cli.Flag {
 }
 
 // wireFlags are the global flags of commands that send segments and report
-// findings.
-func wireFlags() []cli.Flag {
+// findings, in the usual formats and those given.
+func wireFlags(formats ...report.Format) []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "interface", Aliases: []string{"I"}, Category: groupSource, Usage: "send by the device `NAME`; default by route"},
 		&cli.StringFlag{Name: "source", Category: groupSource, Usage: "send from `ADDR`, one of our own; default by route"},
 		&cli.StringFlag{Name: "source-port", Category: groupSource, Usage: "send from port `N`; default one that is free"},
 		&cli.StringFlag{Name: "seed", Category: groupSource, Usage: "repeat the random choices of the run that had seed `N`"},
-		&cli.StringSliceFlag{Name: "output", Aliases: []string{"o"}, Category: groupOutput, Usage: "write `FORMAT[=FILE]`: text, json, jsonl or csv; repeatable"},
+		&cli.StringSliceFlag{Name: "output", Aliases: []string{"o"}, Category: groupOutput, Usage: "write `FORMAT[=FILE]`: " + alternatives(report.Formats(formats...)) + "; repeatable"},
 		&cli.StringFlag{Name: "pcap", Category: groupOutput, Usage: "record every segment, as pcapng, in `FILE`"},
 		&cli.BoolFlag{Name: "packet-trace", Category: groupOutput, Usage: "show every segment on stderr, in tcpdump's form"},
 		&cli.BoolFlag{Name: "dry-run", Category: groupOutput, Usage: "say what would be sent, and send nothing"},

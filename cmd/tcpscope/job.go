@@ -215,7 +215,7 @@ func (j *job) opened() error {
 func (s settings) dropPrivileges() error {
 	if os.Geteuid() == 0 {
 		for _, o := range s.outputs {
-			if o.File != "" && o.Format == report.FormatJSON {
+			if o.File != "" && o.Format.Whole() {
 				return nil
 			}
 		}

@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/tcpscope/tcpscope/probe"
 	"github.com/tcpscope/tcpscope/probe/finding"
+	"github.com/tcpscope/tcpscope/report"
 )
 
 // scan probes the ports of spec and reports what it finds.
@@ -46,7 +48,8 @@ func (j *job) scan(ctx context.Context, plan probe.Plan, expect []finding.State,
 	total := int64(plan.Scope.Probes())
 	defer j.follow(func() {
 		p := session.Progress()
-		j.progress.Update(int64(p.Done), total, int64(p.Open))
+		j.progress.Update(int64(p.Done), total, fmt.Sprintf("%s of %s, %s open",
+			report.Grouped(p.Done), report.Plural(total, "port"), report.Grouped(p.Open)))
 	}, j.progress.Line)()
 	return probe.Scan(ctx, session, plan, expect, func(r finding.Record) error { return j.report.Write(known.put(r)) })
 }

@@ -61,9 +61,9 @@ func dashed(name string) string {
 	return "--" + name
 }
 
-// settings reads the flags. Nothing is opened but the list of our own
-// devices.
-func (p *program) settings(c *cli.Context) (s settings, err error) {
+// settings reads the flags; formats are those that the command has beyond the
+// usual ones. Nothing is opened but the list of our own devices.
+func (p *program) settings(c *cli.Context, formats ...report.Format) (s settings, err error) {
 	s = settings{
 		device:  c.String("interface"),
 		pcap:    c.String("pcap"),
@@ -86,7 +86,7 @@ func (p *program) settings(c *cli.Context) (s settings, err error) {
 	}
 	s.progress = !c.Bool("no-progress") && !s.quiet && p.isTerminal(p.stderr)
 	for _, text := range c.StringSlice("output") {
-		o, err := report.ParseOutput(text)
+		o, err := report.ParseOutput(text, formats...)
 		if err != nil {
 			return s, outputProblem(err)
 		}
