@@ -33,6 +33,19 @@ func stateStyle(state finding.State) style {
 	return plain
 }
 
+// replyStyle is plain for what answers a latency probe as it should.
+func replyStyle(reply finding.Reason) style {
+	switch reply {
+	case finding.SYNACK:
+		return plain
+	case finding.RST:
+		return cyan
+	case finding.LocalRefusal:
+		return magenta
+	}
+	return yellow
+}
+
 // paint applies a style where colour is on.
 func (t *textWriter) paint(s style, text string) string {
 	if !t.Color || s == plain || text == "" {

@@ -18,12 +18,16 @@ import (
 const collapseAbove = 20
 
 // textWriter writes for people. Ports come in any order, so it gathers them
-// by host until the summary; segments are shown as they happen.
+// by host until the summary; segments and latency probes are shown as they
+// happen.
 type textWriter struct {
 	Options
 	file  io.WriteCloser
 	hosts map[netip.Addr]*host
 	tally map[finding.State]int64
+	// targets are the records of kind rtt-summary.
+	targets []finding.Record
+	buf     []byte
 	// lines says that something stands above what comes next, which is to be
 	// set off by an empty line.
 	lines bool
@@ -51,6 +55,10 @@ func (t *textWriter) Write(r finding.Record) error {
 		t.hostOf(r).verdict(r)
 	case "segment":
 		return t.segment(r)
+	case "rtt":
+		return t.probe(r)
+	case "rtt-summary":
+		t.targets = append(t.targets, r)
 	case "error":
 		return t.error(r)
 	case "summary":
@@ -173,6 +181,8 @@ func (t *textWriter) figures(r finding.Record, hosts int64, tally map[finding.St
 	head := strings.Join(things, ", ")
 	if states := t.counts(tally); states != "" {
 		head += ": " + states
+	} else {
+		traffic, head = things, ""
 	}
 	if sent, ok := r.Int("sent"); ok {
 		traffic = append(traffic, Plural(sent, "segment")+" sent")
@@ -208,7 +218,8 @@ func limitMeaning(limit finding.Limit) string {
 }
 
 // findings returns paragraphs for the hosts with ports and then one for those
-// without, in the order of their addresses, and forgets them.
+// without, in the order of their addresses, then the latencies in the order in
+// which they came, and forgets them.
 func (t *textWriter) findings() []string {
 	var pages []string
 	var lone []*host
@@ -230,7 +241,7 @@ func (t *textWriter) findings() []string {
 		pages = append(pages, t.verdicts(lone))
 	}
 	t.reset()
-	return pages
+	return append(pages, t.latencies()...)
 }
 
 // hostOf returns the host that a record is about.

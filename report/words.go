@@ -41,6 +41,31 @@ func span(d time.Duration) string {
 // milliseconds writes a round-trip time for a column.
 func milliseconds(us float64) string { return strconv.FormatFloat(us/1000, 'f', 3, 64) + " ms" }
 
+// duration writes a measured time in the unit that fits it: "23.4 us",
+// "20.123 ms", "1.234 s".
+func duration(us float64) string { return string(appendDuration(nil, us)) }
+
+func appendDuration(b []byte, us float64) []byte {
+	unit, decimals := " us", 1
+	switch {
+	case us >= 999.9995e3:
+		us, unit, decimals = us/1e6, " s", 3
+	case us >= 999.95:
+		us, unit, decimals = us/1e3, " ms", 3
+	}
+	return append(strconv.AppendFloat(b, us, 'f', decimals, 64), unit...)
+}
+
+// percent writes a share of one. It rounds neither to nothing nor to all what
+// is not.
+func percent(share float64) string {
+	text := strconv.FormatFloat(100*share, 'f', 1, 64)
+	for decimals := 2; decimals < 8 && (share > 0 && text[0] == '0' && strings.Trim(text, "0.") == "" || share < 1 && text[:3] == "100"); decimals++ {
+		text = strconv.FormatFloat(100*share, 'f', decimals, 64)
+	}
+	return text + "%"
+}
+
 // width is how many columns s takes on a terminal. It has been escaped, so
 // that what begins with ESC can only be a style.
 func width(s string) int {
