@@ -10,6 +10,12 @@ import (
 // unspecified stands in templates for the addresses that vary.
 var unspecified = netip.IPv4Unspecified()
 
+// Template returns the SYN of the preset's system that leaves on path. Of the
+// path only MSS, Window and WindowScale matter.
+func (p Preset) Template(path link.Path) (*wire.Template, error) {
+	return wire.NewTemplate(p.look(path, false))
+}
+
 // look returns the headers of a SYN that leaves on path, as the preset's
 // system would send it. The caller fills in addresses, ports, numbers and the
 // timestamp's value.

@@ -1,6 +1,7 @@
 package rtt
 
 import (
+	"fmt"
 	"net/netip"
 	"time"
 
@@ -35,3 +36,38 @@ type Sample struct {
 
 // Answered reports whether RTT is a measurement.
 func (s *Sample) Answered() bool { return s.Reply == finding.SYNACK || s.Reply == finding.RST }
+
+// Record is the sample as an rtt object.
+func (s *Sample) Record(plan Plan) finding.Record {
+	t := &plan.Targets[s.Target]
+	r := finding.New("rtt").
+		Set("target", t.Name).
+		Set("addr", t.Addr.Addr()).
+		Set("port", t.Addr.Port()).
+		Set("n", s.N)
+	if s.Answered() {
+		r = r.Set("rtt_us", microseconds(s.RTT))
+		if s.User > 0 {
+			r = r.Set("user_rtt_us", microseconds(s.User))
+		}
+	}
+	r = r.Set("reply", s.Reply)
+	if s.From.IsValid() {
+		r = r.Set("ttl", s.TTL)
+		if s.From != t.Addr.Addr() {
+			r = r.Set("from", s.From)
+		}
+	}
+	return r.Set("clock", s.Clock).Set("at", s.At).Set("detail", s.detail())
+}
+
+// detail says what the reply's word does not.
+func (s *Sample) detail() string {
+	switch {
+	case s.Refused != nil:
+		return s.Refused.Error()
+	case s.Late > 0:
+		return fmt.Sprintf("a SYN-ACK came after %v: too late, or to a retransmission", s.Late.Round(time.Microsecond))
+	}
+	return ""
+}

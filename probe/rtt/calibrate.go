@@ -1,0 +1,166 @@
+package rtt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/tcpscope/tcpscope/probe"
+	"github.com/tcpscope/tcpscope/probe/finding"
+	"github.com/tcpscope/tcpscope/probe/link"
+	"github.com/tcpscope/tcpscope/rawsock/wire"
+)
+
+// Calibration is how far clocks can be trusted, measured on loopback before
+// anything is sent to a target.
+type Calibration struct {
+	// Errors is what 99 of 100 measurements by a clock stayed within.
+	Errors map[finding.Clock]time.Duration
+	// Err is why nothing is known; nil if it is.
+	Err error
+}
+
+const (
+	// calibrations is how many measurements are made, and calibrationTime how
+	// long they may take. As a rule it is a few milliseconds.
+	calibrations    = 100
+	calibrationTime = 500 * time.Millisecond
+)
+
+// loopback is where clocks are calibrated.
+var loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+
+// errNothingBack says that loopback has swallowed everything.
+var errNothingBack = errors.New("nothing of what was sent came back")
+
+// newCalibration draws the sums of measured errors.
+func newCalibration(errs map[finding.Clock][]time.Duration, err error) Calibration {
+	c := Calibration{Errors: make(map[finding.Clock]time.Duration)}
+	for clock, all := range errs {
+		if len(all) > 0 {
+			slices.Sort(all)
+			c.Errors[clock] = all[(len(all)*99+99)/100-1]
+		}
+	}
+	if err == nil && len(c.Errors) == 0 {
+		err = errNothingBack
+	}
+	if err != nil {
+		c.Err = fmt.Errorf("loopback: %w", err)
+	}
+	return c
+}
+
+// calibrate measures the errors of a tap's clock, or of a link's, by SYNs from
+// one quiet port of ours to another. Nobody answers them, but each passes the
+// loopback device twice, once leaving and once arriving. What a clock makes of
+// the time in between is held against a second, independent tap.
+func calibrate(ctx context.Context, w World, clock finding.Clock) Calibration {
+	errs, err := stampErrors(ctx, w, clock)
+	return newCalibration(errs, err)
+}
+
+func stampErrors(ctx context.Context, w World, clock finding.Clock) (errs map[finding.Clock][]time.Duration, err error) {
+	path, err := w.Path(loopback)
+	if err != nil {
+		return nil, err
+	}
+	ports, err := reserve(w, loopback, 0, 2)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, ports.close()) }()
+	l, err := w.Open(link.Config{Local: ports.locals, NoTransmitStamps: clock != finding.SocketStamp})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, l.Close()) }()
+	var taps [2]link.Tap // the clock under test, and the reference
+	for i := range taps {
+		if taps[i], err = w.Tap(path.Interface, ports.locals...); err != nil {
+			return nil, err
+		}
+		defer func() { err = errors.Join(err, taps[i].Close()) }()
+	}
+	socket, err := dispatch(l, ports.locals[0], ports.locals[1])
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, calibrationTime)
+	defer cancel()
+	var rings [2]passages
+	for i := range taps {
+		rings[i].watch(ctx, taps[i], 2*calibrations)
+	}
+	socket.watch(ctx, l, calibrations)
+	second := finding.UserClock
+	if clock == finding.SocketStamp {
+		second = clock
+	}
+	return map[finding.Clock][]time.Duration{
+		finding.PacketRing: rings[0].errors(&rings[1]),
+		second:             socket.errors(&rings[1]),
+	}, nil
+}
+
+// passages are when SYNs passed the loopback device, by one clock. A SYN's
+// sequence number is its place.
+type passages [calibrations]stamps
+
+// dispatch sends the SYNs, one by one as probes leave, and notes when.
+func dispatch(l link.Link, from, to netip.AddrPort) (*passages, error) {
+	p := new(passages)
+	header := wire.Header{DF: true, TTL: 64, Protocol: wire.ProtocolTCP, Src: from.Addr(), Dst: to.Addr()}
+	segment := wire.Segment{SrcPort: from.Port(), DstPort: to.Port(), Flags: wire.SYN}
+	departures := make([]wire.Departure, 1)
+	for i := range p {
+		var err error
+		segment.Seq = wire.Seq(i)
+		if departures[0].Datagram, err = wire.AppendDatagram(departures[0].Datagram[:0], header, segment); err != nil {
+			return nil, err
+		}
+		if err := errors.Join(l.Send(departures), departures[0].Err); err != nil {
+			return nil, err
+		}
+		p[i].left = departures[0].At.UnixNano()
+	}
+	return p, nil
+}
+
+// watch notes the passages that r hears, until there are n or time is up.
+func (p *passages) watch(ctx context.Context, r probe.Receiver, n int) {
+	arrivals := make([]wire.Arrival, calibrations)
+	var scratch wire.Segment
+	for n > 0 {
+		got, err := r.Receive(ctx, arrivals)
+		if err != nil {
+			return // what is missing is not counted
+		}
+		for _, a := range arrivals[:got] {
+			e, ok := departure(a, &scratch)
+			switch {
+			case !ok || uint32(e.isn) >= calibrations:
+				continue
+			case a.Outgoing:
+				p[e.isn].left = e.at
+			default:
+				p[e.isn].heard = e.at
+			}
+			n--
+		}
+	}
+}
+
+// errors holds a clock's passages against another's.
+func (p *passages) errors(reference *passages) []time.Duration {
+	var errs []time.Duration
+	for i, x := range p {
+		if ref := reference[i]; x.left != 0 && x.heard != 0 && ref.left != 0 && ref.heard != 0 {
+			errs = append(errs, time.Duration((x.heard-x.left)-(ref.heard-ref.left)).Abs())
+		}
+	}
+	return errs
+}

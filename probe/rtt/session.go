@@ -1,0 +1,336 @@
+package rtt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/tcpscope/tcpscope/probe"
+	"github.com/tcpscope/tcpscope/probe/finding"
+	"github.com/tcpscope/tcpscope/probe/link"
+	"github.com/tcpscope/tcpscope/rawsock/wire"
+)
+
+// World is what a session needs of the world.
+type World interface {
+	link.World
+	link.Taps
+	// Loopback is the world without any choice of device or source address.
+	// Clocks are calibrated there.
+	Loopback() World
+}
+
+// Session is an open link, a tap beside it, the source ports that probes
+// leave from, and what they have found.
+type Session struct {
+	plan     Plan
+	world    World
+	clock    finding.Clock
+	untapped error // why there is no tap though one was wanted
+
+	calibration Calibration
+
+	link     link.Link
+	listener *probe.Listener[event]
+	tap      link.Tap // nil without
+	observer *probe.Listener[event]
+
+	rotations map[netip.Addr]*rotation // by source address
+	targets   []*target
+	// connector is nil but for sessions that time connect().
+	connector link.Connector
+
+	done  []Sample // not yet handed over
+	count counters
+}
+
+// target is what a session knows of a target.
+type target struct {
+	*Target
+	place int
+	// err is why there is no way to it, as far as is known; refused is why its
+	// latest probe that did not leave did not.
+	err, refused error
+	// device is the index of the one that its probes leave by.
+	device   int
+	rotation *rotation
+	syn      *wire.Template
+	// exchanges are the latest from each source port.
+	exchanges []exchange
+	// sent is the number of the probe sent last.
+	sent  uint32
+	stats *Stats
+	// fastest is the shortest sample; zero before there is one. Until then
+	// slow counts the answers that would have been samples of a second or
+	// more.
+	fastest time.Duration
+	slow    int
+}
+
+// counters are what a session has done so far; they may be read while it runs.
+type counters struct {
+	segments, sent, received, lost, strays atomic.Uint64
+}
+
+// Progress is how far a session has come.
+type Progress struct {
+	// Segments counts all that were sent, our resets included.
+	Segments uint64
+	// Sent and Received count probes that left, and those answered in time;
+	// Lost those of which no answer is hoped for any more.
+	Sent, Received, Lost uint64
+	// Strays came to our ports but answer no probe.
+	Strays uint64
+	// Drops counts datagrams that the kernel had no room for.
+	Drops uint64
+}
+
+// Open reserves the source ports, opens tap and link, and calibrates the
+// clock. Where no target can be reached the error is the route's. What it
+// cannot have falls back to less, but for want of privilege.
+func Open(ctx context.Context, w World, plan Plan) (_ *Session, err error) {
+	s := newSession(plan)
+	s.world, s.rotations = w, make(map[netip.Addr]*rotation)
+	defer func() {
+		if err != nil {
+			s.Close()
+		}
+	}()
+	device, err := s.route()
+	if err != nil {
+		return nil, err
+	}
+	var locals []netip.AddrPort
+	for _, r := range s.rotations {
+		locals = append(locals, r.locals...)
+	}
+	if s.clock == finding.PacketRing {
+		if s.tap, err = w.Tap(device, locals...); err != nil {
+			if refused(err) {
+				return nil, err
+			}
+			s.untapped, s.clock = err, finding.SocketStamp
+		}
+	}
+	s.link, err = w.Open(link.Config{Local: locals, NoTransmitStamps: s.clock != finding.SocketStamp})
+	if err != nil {
+		return nil, err
+	}
+	s.calibration = calibrate(ctx, w.Loopback(), s.clock)
+	s.listener = probe.Listen(s.link, listener(func() { s.count.strays.Add(1) }))
+	s.observe()
+	return s, nil
+}
+
+// newSession returns a session that is not open.
+func newSession(plan Plan) *Session {
+	s := &Session{plan: plan, clock: plan.Spec.Clock, targets: make([]*target, len(plan.Targets))}
+	if s.clock == "" {
+		s.clock = finding.PacketRing
+	}
+	for i := range s.targets {
+		s.targets[i] = &target{Target: &plan.Targets[i], place: i, stats: NewStats(plan.Spec.Timeout, precision(len(plan.Targets)))}
+	}
+	return s
+}
+
+// precision is in how many digits the times of one of so many targets are
+// kept.
+func precision(targets int) int {
+	const few = 64
+	if targets <= few {
+		return 3
+	}
+	return 2
+}
+
+// refused reports whether an error is for want of privilege.
+func refused(err error) bool { return errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EACCES) }
+
+// observe listens to the tap, if there is one.
+func (s *Session) observe() {
+	if s.tap != nil {
+		s.observer = probe.Listen(s.tap, observer())
+	}
+}
+
+// route finds the way to every target, and returns the device that they all
+// leave by; "" if there are several.
+func (s *Session) route() (device string, err error) {
+	syns := make(map[link.Path]*wire.Template)
+	one := true
+	for _, t := range s.targets {
+		path, err := s.world.Path(t.Addr.Addr())
+		if err != nil {
+			t.err = err
+			continue
+		}
+		if s.rotations[path.Source] == nil {
+			if s.rotations[path.Source], err = reserve(s.world, path.Source, s.plan.Spec.SourcePort, s.plan.Ports); err != nil {
+				return "", err
+			}
+		}
+		// Targets of one look share their template.
+		look := link.Path{MSS: path.MSS, Window: path.Window, WindowScale: path.WindowScale}
+		if syns[look] == nil {
+			if syns[look], err = s.plan.Spec.Like.Template(look); err != nil {
+				return "", err
+			}
+		}
+		t.lead(path, s.rotations[path.Source], syns[look])
+		one = one && (device == "" || device == path.Interface)
+		device = path.Interface
+	}
+	if len(s.rotations) == 0 {
+		return "", s.targets[0].err
+	}
+	if !one {
+		device = ""
+	}
+	return device, nil
+}
+
+// lead sets the way to a target.
+func (t *target) lead(path link.Path, r *rotation, syn *wire.Template) {
+	t.err, t.device, t.rotation, t.syn = nil, path.Index, r, syn
+	t.exchanges = make([]exchange, len(r.ports))
+}
+
+// follow looks for a way to a target that had none when the session was
+// opened. It helps only if the way begins at an address that we listen on.
+func (s *Session) follow(t *target) bool {
+	path, err := s.world.Path(t.Addr.Addr())
+	if err != nil {
+		t.err = err
+		return false
+	}
+	r := s.rotations[path.Source]
+	if r == nil {
+		t.err = fmt.Errorf("%v is reached from %v by now, where this run has no ports: %w", t.Addr.Addr(), path.Source, syscall.EADDRNOTAVAIL)
+		return false
+	}
+	syn, err := s.plan.Spec.Like.Template(path)
+	if err != nil {
+		t.err = err
+		return false
+	}
+	t.lead(path, r, syn)
+	return true
+}
+
+// Clock is the clock that samples are taken by, unless their stamps are
+// missing.
+func (s *Session) Clock() finding.Clock { return s.clock }
+
+// Calibration is how far clocks can be trusted, measured when the session was
+// opened.
+func (s *Session) Calibration() Calibration { return s.calibration }
+
+// Stats are the figures of a target. They are not to be read from another
+// goroutine than that which consumes Run, while it goes on.
+func (s *Session) Stats(target int) *Stats { return s.targets[target].stats }
+
+// report counts a sample and keeps it for the consumer.
+func (s *Session) report(t *target, x Sample) {
+	t.stats.Add(&x)
+	switch {
+	case x.Reply == finding.LocalRefusal:
+		t.refused = x.Refused
+	case x.Answered():
+		s.count.sent.Add(1)
+		s.count.received.Add(1)
+	default:
+		s.count.sent.Add(1)
+		s.count.lost.Add(1)
+	}
+	s.done = append(s.done, x)
+}
+
+// flush hands the samples over; false says that nobody wants more.
+func (s *Session) flush(yield func(Sample, error) bool) bool {
+	for i := range s.done {
+		if !yield(s.done[i], nil) {
+			return false
+		}
+	}
+	clear(s.done)
+	s.done = s.done[:0]
+	return true
+}
+
+// Progress may be called at any time, from any goroutine.
+func (s *Session) Progress() Progress {
+	p := Progress{
+		Segments: s.count.segments.Load(),
+		Sent:     s.count.sent.Load(),
+		Received: s.count.received.Load(),
+		Lost:     s.count.lost.Load(),
+		Strays:   s.count.strays.Load(),
+	}
+	if s.link != nil {
+		p.Drops = s.link.Drops()
+	}
+	return p
+}
+
+// Close ends the session. The quiet ports go last: until then a late SYN-ACK
+// meets silence, afterwards the kernel's own reset.
+func (s *Session) Close() error {
+	var errs []error
+	if s.listener != nil {
+		s.listener.Stop()
+	}
+	if s.observer != nil {
+		s.observer.Stop()
+	}
+	if s.link != nil {
+		errs = append(errs, s.link.Close())
+	}
+	if s.tap != nil {
+		errs = append(errs, s.tap.Close())
+	}
+	if s.listener != nil {
+		s.listener.Wait()
+	}
+	if s.observer != nil {
+		s.observer.Wait()
+	}
+	for _, r := range s.rotations {
+		errs = append(errs, r.close())
+	}
+	return errors.Join(errs...)
+}
+
+// Summary is a target's rtt-summary object, and whether an expectation of it
+// does not hold.
+func (s *Session) Summary(place int, expectations []Expectation) (finding.Record, bool) {
+	t := s.targets[place]
+	var failed []string
+	for _, e := range expectations {
+		if ok, got := e.Holds(t.stats); !ok {
+			failed = append(failed, fmt.Sprintf("%v (%s)", e, got))
+		}
+	}
+	record := t.stats.Summary(*t.Target).Set("failed", failed)
+	if bar, known := s.calibration.Errors[finding.Clock(record.Text("clock"))]; known {
+		record = record.Set("error_us", microseconds(bar))
+	}
+	return record.Set("detail", s.detail(t)), len(failed) > 0
+}
+
+// detail says why a target's figures are not what they might be.
+func (s *Session) detail(t *target) string {
+	switch {
+	case t.stats.NotSent > 0:
+		return t.refused.Error()
+	case s.untapped != nil:
+		return fmt.Sprintf("no %s: %v", finding.PacketRing, s.untapped)
+	case t.stats.Received > 0 && s.calibration.Err != nil:
+		return fmt.Sprintf("the clock is not calibrated: %v", s.calibration.Err)
+	}
+	return ""
+}
