@@ -71,6 +71,11 @@ func (*QuietPort) Local() netip.AddrPort { return netip.AddrPort{} }
 // Close gives the port back. Linux only.
 func (*QuietPort) Close() error { return nil }
 
+// Connect connects to a remote endpoint. Linux only.
+func Connect(context.Context, ConnectConfig) (Connected, error) {
+	return Connected{}, linuxOnly("connect by the kernel's TCP")
+}
+
 // CurrentPrivileges reads the effective capabilities. Linux only.
 func CurrentPrivileges() (Privileges, error) { return Privileges{}, linuxOnly("capabilities") }
 
