@@ -66,10 +66,11 @@ func (p *program) app() *cli.App {
 sudo tcpscope syn -p 22,80,443 192.0.2.7     # which ports are open, and why
 sudo tcpscope syn -p- --expect open,closed -o json=scan.json 192.0.2.0/28
 sudo tcpscope craft --flags FIN --packet-trace 192.0.2.7:80
+sudo tcpscope rtt -c 100 -i 50ms 192.0.2.7:443  # latency, in percentiles
 tcpscope lab run firewall -- tcpscope syn 10.0.2.2`,
 		Flags: generalFlags(),
 		Commands: slices.Concat(
-			[]*cli.Command{p.syn(), p.craft()},
+			[]*cli.Command{p.syn(), p.craft(), p.rtt()},
 			p.laboratory(),
 			[]*cli.Command{p.completion(), p.help(), p.version()},
 		),

@@ -79,16 +79,16 @@ func candidates(app *cli.App, words []string) []candidate {
 		return nil
 	}
 	known := allFlags(app)
-	if flag := awaitingValue(known, before); flag != nil {
-		return values(flag, "", word)
-	}
-	if name, value, given := strings.Cut(word, "="); given {
-		return values(flagNamed(known, strings.TrimLeft(name, "-")), name+"=", value)
-	}
 	line, _ := scan(known, before)
 	flags, commands, path := app.Flags, app.Commands, ""
 	for next := line.take(commands); next != nil; next = line.take(commands) {
 		flags, commands, path = next.Flags, next.Subcommands, strings.TrimSpace(path+" "+next.Name)
+	}
+	if flag := awaitingValue(known, before); flag != nil {
+		return values(path, flag, "", word)
+	}
+	if name, value, given := strings.Cut(word, "="); given {
+		return values(path, flagNamed(known, strings.TrimLeft(name, "-")), name+"=", value)
 	}
 	if strings.HasPrefix(word, "-") {
 		return matching(flagCandidates(flags), word)
@@ -156,9 +156,9 @@ func awaitingValue(known []cli.Flag, before []string) cli.Flag {
 	return nil
 }
 
-// values are a flag's choices. Where its value is a list, they are choices for
-// the list's last word.
-func values(f cli.Flag, prefix, word string) []candidate {
+// values are the choices of a command's flag. Where its value is a list, they
+// are choices for the list's last word.
+func values(command string, f cli.Flag, prefix, word string) []candidate {
 	if f == nil {
 		return nil
 	}
@@ -166,7 +166,7 @@ func values(f cli.Flag, prefix, word string) []candidate {
 		prefix, word = prefix+word[:i+1], word[i+1:]
 	}
 	var all []candidate
-	for _, c := range choices(f.Names()[0]) {
+	for _, c := range choices(command, f.Names()[0]) {
 		if strings.HasPrefix(c, word) {
 			all = append(all, candidate{prefix + c, ""})
 		}

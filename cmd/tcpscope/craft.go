@@ -32,7 +32,7 @@ tcpscope craft --flags ACK --seq 1 --ack 1 192.0.2.7:80
 tcpscope craft --options "mss 1460,nop,wscale 7" 192.0.2.7:80
 tcpscope craft --badsum 192.0.2.7:80          # who answers is a middlebox
 tcpscope craft --flags FIN,PSH,URG -c 3 -i 200ms 192.0.2.7:80`,
-		Flags: append(craftFlags(), append(wireFlags(), generalFlags()...)...),
+		Flags: append(craftFlags(), append(wireFlags("craft"), generalFlags()...)...),
 		Action: func(c *cli.Context) error {
 			s, err := p.settings(c)
 			if err != nil {

@@ -53,6 +53,8 @@ func tours() []tour {
 				"tcpscope syn -q -p 80,443 --expect open 10.0.2.2", exitNegative},
 			{"A segment of our own making: FIN to a closed port draws RST.",
 				"tcpscope craft --flags FIN --timeout 300ms 10.0.2.2:150", exitDone},
+			{"How far away is it? Like ping, but with SYN, and by the kernel's own stamps.",
+				"tcpscope rtt -q -c 200 -i 5ms 10.0.2.2:80", exitDone},
 		},
 	}}
 }

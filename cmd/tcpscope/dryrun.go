@@ -4,31 +4,43 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
 	"text/tabwriter"
 	"time"
 
 	"github.com/tcpscope/tcpscope/probe"
+	"github.com/tcpscope/tcpscope/probe/rtt"
 	"github.com/tcpscope/tcpscope/rawsock/wire"
 	"github.com/tcpscope/tcpscope/report"
 )
 
 // dryRun says what the plan would send.
 func (p *program) dryRun(s settings, plan probe.Plan) error {
+	probes := plan.Scope.Probes()
+	return p.dryTable(s, plan.Scope, [][2]string{
+		{"probes", report.Grouped(probes)},
+		{"segments", fmt.Sprintf("%s to %s, and a reset for every open port", report.Grouped(probes), report.Grouped(plan.Segments()))},
+		{"duration", duration(plan)},
+	})
+}
+
+// dryTable says who would be probed, what is particular to the command, which
+// way the probes would go, and the load on the tables that all share.
+func (p *program) dryTable(s settings, scope probe.Scope, rows [][2]string) error {
 	w := &world{device: s.device, source: s.source}
 	used, limit, err := w.Conntrack()
 	if err != nil {
 		return err
 	}
 	out := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
-	hosts, probes := plan.Scope.Hosts(), plan.Scope.Probes()
-	for _, b := range plan.Scope.Blocks {
+	for _, b := range scope.Blocks {
 		fmt.Fprintf(out, "target\t%v\t%s\n", b.Range, portCount(b.Ports))
 	}
-	fmt.Fprintf(out, "addresses\t%s\n", report.Grouped(hosts))
-	fmt.Fprintf(out, "probes\t%s\n", report.Grouped(probes))
-	fmt.Fprintf(out, "segments\t%s to %s, and a reset for every open port\n", report.Grouped(probes), report.Grouped(plan.Segments()))
-	fmt.Fprintf(out, "duration\t%s\n", duration(plan))
-	first, _ := plan.Scope.Host(0)
+	fmt.Fprintf(out, "addresses\t%s\n", report.Grouped(scope.Hosts()))
+	for _, row := range rows {
+		fmt.Fprintf(out, "%s\t%s\n", row[0], row[1])
+	}
+	first, _ := scope.Host(0)
 	if path, err := w.Path(first); err != nil {
 		fmt.Fprintf(out, "route\tnone to %v: %v\n", first, err)
 	} else {
@@ -65,12 +77,46 @@ func round(d time.Duration) time.Duration {
 	return d.Round(time.Millisecond)
 }
 
+// dryRTT says what the plan would send.
+func (p *program) dryRTT(s settings, plan rtt.Plan) error {
+	each, total := probesOf(plan)
+	rows := [][2]string{
+		{"probes", "until interrupted"},
+		{"segments", "a SYN for every probe, and a reset for what it may have opened"},
+		{"rate", fmt.Sprintf("%.4g probes a second, one to each target every %v", plan.Rate(), plan.Spec.Interval)},
+		{"source ports", fmt.Sprintf("%s, in turn", report.Grouped(plan.Ports))},
+		{"duration", "until interrupted"},
+	}
+	if each > 0 {
+		rows[0][1] = fmt.Sprintf("%s to each target, %s in all", report.Grouped(each), report.Grouped(total))
+		rows[4][1] = fmt.Sprintf("%v, and up to %v for the last answers", round(time.Duration(each-1)*plan.Spec.Interval), plan.Spec.Timeout)
+	}
+	if plan.Spec.Connect {
+		rows[1] = [2]string{"connections", "one for every probe, by the kernel, which may send its SYN again"}
+		rows = slices.Delete(rows, 3, 4)
+	}
+	return p.dryTable(s, plan.Spec.Scope, rows)
+}
+
+// probesOf is how many probes the plan has for each target and in all; zero
+// where it has no end.
+func probesOf(plan rtt.Plan) (each, total int) {
+	each = plan.Spec.Count
+	if d := plan.Spec.Duration; d > 0 {
+		n := int((d + plan.Spec.Interval - 1) / plan.Spec.Interval)
+		if each == 0 || n < each {
+			each = n
+		}
+	}
+	return each, each * len(plan.Targets)
+}
+
 // dryCraft shows the segment that would be sent.
 func (p *program) dryCraft(s settings, spec probe.CraftSpec) error {
 	w := &world{device: s.device, source: s.source}
 	path, err := w.Path(spec.Target.Addr())
 	if err != nil {
-		return explained(err)
+		return explained(err, "")
 	}
 	seq := wire.Seq(s.rng().Uint32())
 	if spec.Seq != nil {

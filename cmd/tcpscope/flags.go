@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/urfave/cli/v2"
 
+	"github.com/tcpscope/tcpscope/probe/finding"
 	"github.com/tcpscope/tcpscope/report"
 )
 
@@ -29,29 +30,45 @@ func generalFlags() []cli.Flag {
 	}
 }
 
-// wireFlags are the global flags of commands that send segments and report
-// findings, in the usual formats and those given.
-func wireFlags(formats ...report.Format) []cli.Flag {
+// wireFlags are the global flags of a command that sends segments and reports
+// findings.
+func wireFlags(command string) []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "interface", Aliases: []string{"I"}, Category: groupSource, Usage: "send by the device `NAME`; default by route"},
 		&cli.StringFlag{Name: "source", Category: groupSource, Usage: "send from `ADDR`, one of our own; default by route"},
 		&cli.StringFlag{Name: "source-port", Category: groupSource, Usage: "send from port `N`; default one that is free"},
 		&cli.StringFlag{Name: "seed", Category: groupSource, Usage: "repeat the random choices of the run that had seed `N`"},
-		&cli.StringSliceFlag{Name: "output", Aliases: []string{"o"}, Category: groupOutput, Usage: "write `FORMAT[=FILE]`: " + alternatives(report.Formats(formats...)) + "; repeatable"},
+		&cli.StringSliceFlag{Name: "output", Aliases: []string{"o"}, Category: groupOutput, Usage: "write `FORMAT[=FILE]`: " + alternatives(choices(command, "output")) + "; repeatable"},
 		&cli.StringFlag{Name: "pcap", Category: groupOutput, Usage: "record every segment, as pcapng, in `FILE`"},
 		&cli.BoolFlag{Name: "packet-trace", Category: groupOutput, Usage: "show every segment on stderr, in tcpdump's form"},
 		&cli.BoolFlag{Name: "dry-run", Category: groupOutput, Usage: "say what would be sent, and send nothing"},
 	}
 }
 
-// probeFlags are shared by the commands that probe many ports.
-func probeFlags() []cli.Flag {
+// formats are those in which a command reports beyond the usual ones.
+func formats(command string) []report.Format {
+	if command == "rtt" {
+		return []report.Format{report.FormatHTML}
+	}
+	return nil
+}
+
+// targetFlags are shared by the commands that take many targets; ports is what
+// the flag of that name says last.
+func targetFlags(ports string) []cli.Flag {
 	return []cli.Flag{
-		&cli.StringSliceFlag{Name: "ports", Aliases: []string{"p"}, Category: groupProbe, Usage: "probe `PORTS`: 22,80,8000-8100, names, - for all; default 100 common ones"},
+		&cli.StringSliceFlag{Name: "ports", Aliases: []string{"p"}, Category: groupProbe, Usage: "probe `PORTS`: 22,80,8000-8100, names, - for all" + ports},
 		&cli.StringSliceFlag{Name: "targets", Category: groupProbe, Usage: "read more targets from `FILE`; - is stdin"},
 		&cli.StringSliceFlag{Name: "exclude", Category: groupProbe, Usage: "leave out the addresses, networks and ranges of `LIST`"},
 		&cli.StringSliceFlag{Name: "exclude-file", Category: groupProbe, Usage: "leave out what `FILE` lists"},
 		&cli.BoolFlag{Name: "first-address", Category: groupProbe, Usage: "probe one address of a name, not all"},
+		&cli.StringFlag{Name: "like", Category: groupProbe, Value: "linux", Usage: "make the SYN look like that of `SYSTEM`: linux, windows or bare"},
+	}
+}
+
+// probeFlags are shared by the commands that probe many ports.
+func probeFlags() []cli.Flag {
+	return append(targetFlags("; default 100 common ones"),
 		&cli.StringFlag{Name: "rate", Category: groupProbe, Value: "1000", Usage: "send `N` probes a second, or max"},
 		&cli.StringFlag{Name: "tries", Category: groupProbe, Value: "3", Usage: "send a probe `N` times at most"},
 		&cli.StringFlag{Name: "timeout", Category: groupProbe, Value: "2s", Usage: "wait `D` for an answer at most"},
@@ -59,17 +76,16 @@ func probeFlags() []cli.Flag {
 		&cli.StringFlag{Name: "show", Category: groupProbe, Usage: "report the ports in a `LIST` of states, or all"},
 		&cli.StringFlag{Name: "order", Category: groupProbe, Value: "random", Usage: "probe in `ORDER`: random or given"},
 		&cli.StringFlag{Name: "engine", Category: groupProbe, Value: "auto", Usage: "how to send: `ENGINE` auto or exact"},
-		&cli.StringFlag{Name: "like", Category: groupProbe, Value: "linux", Usage: "make the SYN look like that of `SYSTEM`: linux, windows or bare"},
 		&cli.BoolFlag{Name: "yes", Category: groupProbe, Usage: "yes, more than 4,096 addresses, or --rate max beyond private networks"},
-	}
+	)
 }
 
-// choices are the words that a flag's value is made of; nil where any value
-// may stand. Shell completion offers them.
-func choices(flag string) []string {
+// choices are the words that the value of a command's flag is made of; nil
+// where any value may stand. Shell completion offers them.
+func choices(command, flag string) []string {
 	switch flag {
 	case "output":
-		return report.Formats()
+		return report.Formats(formats(command)...)
 	case "color":
 		return []string{"auto", "always", "never"}
 	case "order":
@@ -78,7 +94,12 @@ func choices(flag string) []string {
 		return []string{"auto", "exact", "sweep"}
 	case "like":
 		return []string{"linux", "windows", "bare"}
+	case "clock":
+		return []string{"auto", string(finding.PacketRing), string(finding.SocketStamp), string(finding.UserClock)}
 	case "expect":
+		if command == "rtt" {
+			return []string{"min", "mean", "p50", "p90", "p95", "p99", "max", "stddev", "jitter", "loss", "late", "duplicates"}
+		}
 		return stateWords()
 	case "show":
 		return append([]string{"all"}, stateWords()...)

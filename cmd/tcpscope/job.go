@@ -29,6 +29,7 @@ type job struct {
 	world    *world
 	capture  *capture.Recorder // nil without --pcap
 	open     bool              // the sockets are
+	instead  string            // see brief
 }
 
 // brief is what a command tells about its job.
@@ -41,6 +42,11 @@ type brief struct {
 	first netip.Addr
 	// describe names the probe that a datagram belongs to.
 	describe capture.Comment
+	// several says that the command opens several sockets, and calls opened
+	// itself when all are open.
+	several bool
+	// instead says what can be done without a privilege; "" for nothing.
+	instead string
 }
 
 // rng is the source of every random choice of a run.
@@ -49,8 +55,11 @@ func (s settings) rng() *rand.Rand { return rand.New(rand.NewPCG(uint64(s.seed),
 // begin opens the outputs, and reports how the run was started. Nothing is
 // sent yet.
 func (p *program) begin(ctx context.Context, s settings, b brief) (*job, error) {
-	j := &job{settings: s, start: time.Now()}
-	j.world = &world{device: s.device, source: s.source, opened: j.opened}
+	j := &job{settings: s, start: time.Now(), instead: b.instead}
+	j.world = &world{device: s.device, source: s.source}
+	if !b.several {
+		j.world.opened = j.opened
+	}
 	j.progress = report.NewProgress(nil, 0)
 	if s.progress {
 		j.progress = report.NewProgress(p.stderr, columns(p.stderr))
@@ -169,7 +178,7 @@ func (j *job) end(ctx context.Context, err error, summary finding.Record) error 
 		err = verdict(exitFailed) // to whom should we complain?
 	}
 	if !j.open {
-		err = explained(err)
+		err = explained(err, j.instead)
 	}
 	status := exitStatus(err)
 	var failures []error
@@ -226,8 +235,9 @@ func (s settings) dropPrivileges() error {
 	return nil
 }
 
-// explained adds to a refusal of the kernel what is missing and how to get it.
-func explained(err error) error {
+// explained adds to a refusal of the kernel what is missing and how to get it,
+// and instead, which is what can be done without.
+func explained(err error, instead string) error {
 	if !errors.Is(err, os.ErrPermission) {
 		return err
 	}
@@ -239,9 +249,10 @@ func explained(err error) error {
 	if xerr != nil {
 		self = "tcpscope"
 	}
-	return hinted{
-		fmt.Errorf("raw sockets need CAP_NET_RAW, which this process does not have: %w", err),
-		fmt.Sprintf("run it with sudo; or once: sudo setcap cap_net_raw+ep %s; "+
-			"for one group only, before that: sudo chown root:netdiag %s && sudo chmod 0750 %s", self, self, self),
+	advice := fmt.Sprintf("run it with sudo; or once: sudo setcap cap_net_raw+ep %s; "+
+		"for one group only, before that: sudo chown root:netdiag %s && sudo chmod 0750 %s", self, self, self)
+	if instead != "" {
+		advice = instead + "; else " + advice
 	}
+	return hinted{fmt.Errorf("raw sockets need CAP_NET_RAW, which this process does not have: %w", err), advice}
 }

@@ -63,7 +63,7 @@ func describedFlags(page string) []string {
 // ownFlags are the flags that the page of a command has to describe: those
 // that not every command, or every command that sends segments, takes.
 func ownFlags(flags []cli.Flag) []string {
-	common := slices.Concat(generalFlags(), wireFlags())
+	common := slices.Concat(generalFlags(), wireFlags(""))
 	var names []string
 	for _, f := range flags {
 		if flagNamed(common, f.Names()[0]) == nil {
@@ -132,7 +132,7 @@ func TestPagesAndCommands(t *testing.T) {
 
 func TestPagesAndFlags(t *testing.T) {
 	pages, app := pages(t), (&program{}).app()
-	same(t, "tcpscope", describedFlags(pages["tcpscope"]), allNames(slices.Concat(generalFlags(), wireFlags())))
+	same(t, "tcpscope", describedFlags(pages["tcpscope"]), allNames(slices.Concat(generalFlags(), wireFlags(""))))
 	for _, c := range app.Commands {
 		page := manPage(app.Name, c.Name)
 		if page == app.Name {
@@ -158,7 +158,7 @@ func TestPagesAndFlags(t *testing.T) {
 // Defaults that pages give in words are those of the flags.
 func TestPagesAndDefaults(t *testing.T) {
 	pages, app := pages(t), (&program{}).app()
-	for _, name := range []string{"syn", "craft"} {
+	for _, name := range []string{"syn", "craft", "rtt"} {
 		for _, f := range app.Command(name).Flags {
 			text, ok := f.(*cli.StringFlag)
 			if !ok || text.Value == "" || flagNamed(generalFlags(), text.Name) != nil {
@@ -249,17 +249,26 @@ func TestPagesAndWords(t *testing.T) {
 		}
 		same(t, heading, matches(`(?m)^\.It Cm (\S+)$`, part), names)
 	}
+	var clocks []string
+	for _, w := range finding.Clocks() {
+		clocks = append(clocks, w.Name)
+	}
+	same(t, "clocks", matches(`(?m)^\.It Cm (\S+)$`, section(pages(t)["tcpscope-rtt"], "CLOCKS")), clocks)
 }
 
 // The choices that completion offers are what the parsers take.
 func TestChoicesAreInPages(t *testing.T) {
 	pages := pages(t)
-	for flag, page := range map[string]string{"output": "tcpscope", "color": "tcpscope", "order": "tcpscope-syn", "like": "tcpscope-syn"} {
-		_, item, _ := strings.Cut(section(pages[page], "OPTIONS"), "Fl -"+flag+" ")
+	for _, of := range []struct{ page, command, flag string }{
+		{"tcpscope", "syn", "output"}, {"tcpscope", "rtt", "output"}, {"tcpscope", "syn", "color"},
+		{"tcpscope-syn", "syn", "order"}, {"tcpscope-syn", "syn", "like"},
+		{"tcpscope-rtt", "rtt", "clock"}, {"tcpscope-rtt", "rtt", "like"}, {"tcpscope-rtt", "rtt", "expect"},
+	} {
+		_, item, _ := strings.Cut(section(pages[of.page], "OPTIONS"), "Fl -"+of.flag+" ")
 		item, _, _ = strings.Cut(item, "\n.It ")
-		for _, word := range choices(flag) {
+		for _, word := range choices(of.command, of.flag) {
 			if !strings.Contains(item, "\n.Cm "+word) {
-				t.Errorf("%s: --%s does not name %s", page, flag, word)
+				t.Errorf("%s: --%s does not name %s", of.page, of.flag, word)
 			}
 		}
 	}

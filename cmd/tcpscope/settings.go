@@ -39,7 +39,13 @@ func contradictions() [][3]string {
 		{"dry-run", "packet-trace", "a dry run sends nothing that could be shown"},
 		{"dry-run", "expect", "a dry run finds nothing that could be expected"},
 		{"dry-run", "output", "a dry run finds nothing that could be reported"},
+		{"dry-run", "prometheus", "a dry run finds nothing that could be served"},
 		{"df", "no-df", "a datagram has the bit or has it not"},
+		{"connect", "pcap", "the kernel sends the segments then, and shows us none"},
+		{"connect", "packet-trace", "the kernel sends the segments then, and shows us none"},
+		{"connect", "clock", "the kernel measures then, by a clock of its own"},
+		{"connect", "like", "the SYN is the kernel's own then"},
+		{"connect", "source-port", "the kernel takes another port for every connection"},
 	}
 }
 
@@ -61,9 +67,9 @@ func dashed(name string) string {
 	return "--" + name
 }
 
-// settings reads the flags; formats are those that the command has beyond the
-// usual ones. Nothing is opened but the list of our own devices.
-func (p *program) settings(c *cli.Context, formats ...report.Format) (s settings, err error) {
+// settings reads the flags. Nothing is opened but the list of our own
+// devices.
+func (p *program) settings(c *cli.Context) (s settings, err error) {
 	s = settings{
 		device:  c.String("interface"),
 		pcap:    c.String("pcap"),
@@ -86,7 +92,7 @@ func (p *program) settings(c *cli.Context, formats ...report.Format) (s settings
 	}
 	s.progress = !c.Bool("no-progress") && !s.quiet && p.isTerminal(p.stderr)
 	for _, text := range c.StringSlice("output") {
-		o, err := report.ParseOutput(text, formats...)
+		o, err := report.ParseOutput(text, formats(c.Command.Name)...)
 		if err != nil {
 			return s, outputProblem(err)
 		}
@@ -160,7 +166,7 @@ func (p *program) color(c *cli.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	switch choices("color")[when] {
+	switch choices(c.Command.Name, "color")[when] {
 	case "always":
 		return true, nil
 	case "never":

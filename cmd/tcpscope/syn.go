@@ -19,7 +19,7 @@ tcpscope syn -p 22,80,8000-8100 192.0.2.0/28
 tcpscope syn -p- --show open --rate 5000 192.0.2.7
 tcpscope syn --expect open 192.0.2.7:443    # exit status 1 if it is not
 tcpscope syn -o text -o json=scan.json --pcap scan.pcapng 192.0.2.7`,
-		Flags:  slices.Concat(probeFlags(), wireFlags(), generalFlags()),
+		Flags:  slices.Concat(probeFlags(), wireFlags("syn"), generalFlags()),
 		Action: func(c *cli.Context) error { return p.probe(c, probe.Syn) },
 	}
 }

@@ -26,17 +26,16 @@ func (p *program) spec(c *cli.Context, s settings, method probe.Method) (probe.S
 	if err := pace(c, &spec); err != nil {
 		return spec, err
 	}
-	if err := ports(c, &spec); err != nil {
-		return spec, err
-	}
-	if err := p.targets(c, &spec); err != nil {
-		return spec, err
-	}
-	scope, err := probe.Normalize(spec.Targets, spec.Exclude, spec.Ports)
+	list, err := p.targets(c)
 	if err != nil {
-		return spec, usageError{error: err}
+		return spec, err
 	}
-	return spec, consent(c, spec, scope)
+	spec.Targets, spec.Exclude, spec.Ports = list.targets, list.exclude, list.ports
+	scope, err := list.scope(c)
+	if err != nil {
+		return spec, err
+	}
+	return spec, restraint(c, spec, scope)
 }
 
 // pace reads how fast, how often and in which order is probed.
@@ -58,76 +57,112 @@ func pace(c *cli.Context, spec *probe.Spec) error {
 		return err
 	}
 	spec.Order = probe.Order(order)
-	like, err := choice(c, "like")
-	if err != nil {
+	if spec.Like, err = like(c); err != nil {
 		return err
 	}
-	spec.Like = probe.Preset(like)
 	engine, err := choice(c, "engine")
 	if err != nil {
 		return err
 	}
-	if choices("engine")[engine] == "sweep" {
+	if choices(c.Command.Name, "engine")[engine] == "sweep" {
 		return misuse("--engine sweep: this version has the exact engine only")
 	}
 	return nil
 }
 
-// ports reads --ports.
-func ports(c *cli.Context, spec *probe.Spec) error {
-	for _, list := range c.StringSlice("ports") {
-		some, err := probe.ParsePorts(list)
-		if err != nil {
-			return usageError{error: fmt.Errorf("--ports: %w", err)}
-		}
-		spec.Ports = spec.Ports.Union(some)
-	}
-	return nil
+// like reads --like.
+func like(c *cli.Context) (probe.Preset, error) {
+	place, err := choice(c, "like")
+	return probe.Preset(place), err
 }
 
-// targets reads the targets and exclusions, from the words and from files.
-func (p *program) targets(c *cli.Context, spec *probe.Spec) error {
+// targetList is whom the user wants to probe. The ports are those of --ports,
+// for all targets.
+type targetList struct {
+	targets []probe.Target
+	exclude []probe.Range
+	ports   probe.Ports
+}
+
+// targets reads the ports, targets and exclusions, from the words and from
+// files.
+func (p *program) targets(c *cli.Context) (list targetList, err error) {
+	if list.ports, err = ports(c); err != nil {
+		return list, err
+	}
 	reader := probe.TargetReader{Resolver: net.DefaultResolver, FirstAddress: c.Bool("first-address")}
 	before, after := operands(c)
-	var err error
-	if spec.Targets, err = reader.ParseTargets(c.Context, append(before, after...)); err != nil {
-		return misread(c.Context, "", err)
+	if list.targets, err = reader.ParseTargets(c.Context, append(before, after...)); err != nil {
+		return list, misread(c.Context, "", err)
 	}
 	stdin := ""
 	for _, flag := range []string{"targets", "exclude-file"} {
 		for _, name := range c.StringSlice(flag) {
 			if name == "-" {
 				if stdin != "" {
-					return misuse("--%s - and --%s -: there is only one standard input", stdin, flag)
+					return list, misuse("--%s - and --%s -: there is only one standard input", stdin, flag)
 				}
 				stdin = flag
 			}
 			err := p.readFile(name, func(r io.Reader, name string) error {
 				if flag == "targets" {
 					some, err := reader.ReadTargets(c.Context, r, name)
-					spec.Targets = append(spec.Targets, some...)
+					list.targets = append(list.targets, some...)
 					return err
 				}
 				some, err := reader.ReadExcludes(c.Context, r, name)
-				spec.Exclude = append(spec.Exclude, some...)
+				list.exclude = append(list.exclude, some...)
 				return err
 			})
 			if err != nil {
-				return misread(c.Context, "--"+flag+" ", err)
+				return list, misread(c.Context, "--"+flag+" ", err)
 			}
 		}
 	}
-	for _, list := range c.StringSlice("exclude") {
-		some, err := reader.ParseExcludes(c.Context, list)
+	for _, text := range c.StringSlice("exclude") {
+		some, err := reader.ParseExcludes(c.Context, text)
 		if err != nil {
-			return misread(c.Context, "--exclude: ", err)
+			return list, misread(c.Context, "--exclude: ", err)
 		}
-		spec.Exclude = append(spec.Exclude, some...)
+		list.exclude = append(list.exclude, some...)
 	}
-	if len(spec.Targets) == 0 {
-		return usageError{errors.New("no target given"), "tcpscope " + c.Command.Name + " 192.0.2.7, or --targets FILE"}
+	if len(list.targets) == 0 {
+		return list, usageError{errors.New("no target given"), "tcpscope " + c.Command.Name + " " + exampleTarget(c.Command.Name) + ", or --targets FILE"}
 	}
-	return nil
+	return list, nil
+}
+
+// exampleTarget is a target that a command takes.
+func exampleTarget(command string) string {
+	if command == "rtt" {
+		return "192.0.2.7:443"
+	}
+	return "192.0.2.7"
+}
+
+// ports reads --ports.
+func ports(c *cli.Context) (ports probe.Ports, err error) {
+	for _, text := range c.StringSlice("ports") {
+		some, err := probe.ParsePorts(text)
+		if err != nil {
+			return nil, usageError{error: fmt.Errorf("--ports: %w", err)}
+		}
+		ports = ports.Union(some)
+	}
+	return ports, nil
+}
+
+// scope works out which ports of which addresses the list comes to, and asks
+// for --yes where those are many.
+func (l targetList) scope(c *cli.Context) (probe.Scope, error) {
+	scope, err := probe.Normalize(l.targets, l.exclude, l.ports)
+	if err != nil {
+		return scope, usageError{error: err}
+	}
+	if n := scope.Hosts(); n > manyAddresses && !c.Bool("yes") {
+		return scope, usageError{fmt.Errorf("%s addresses are more than %s", report.Grouped(n), report.Grouped(manyAddresses)), "add --yes if that is meant"}
+	}
+	return scope, nil
 }
 
 // readFile hands the file, or standard input for "-", to read.
@@ -156,15 +191,10 @@ func misread(ctx context.Context, prefix string, err error) error {
 	return usageError{error: fmt.Errorf("%s%w", prefix, err)}
 }
 
-// consent asks for --yes where much is probed, or much that is not ours.
-func consent(c *cli.Context, spec probe.Spec, scope probe.Scope) error {
-	if c.Bool("yes") {
-		return nil
-	}
-	if n := scope.Hosts(); n > manyAddresses {
-		return usageError{fmt.Errorf("%s addresses are more than %s", report.Grouped(n), report.Grouped(manyAddresses)), "add --yes if that is meant"}
-	}
-	if spec.Rate != 0 {
+// restraint asks for --yes where all that is possible would be sent to what is
+// not ours.
+func restraint(c *cli.Context, spec probe.Spec, scope probe.Scope) error {
+	if spec.Rate != 0 || c.Bool("yes") {
 		return nil
 	}
 	for _, b := range scope.Blocks {

@@ -40,7 +40,7 @@ func TestUsageErrors(t *testing.T) {
 	for _, test := range []struct{ line, stdin, want string }{
 		// Commands and flags.
 		{"synn 127.0.0.1", "", `unknown command "synn"; did you mean syn?`},
-		{"rtt 127.0.0.1", "", `unknown command "rtt"`},
+		{"trace 127.0.0.1", "", `unknown command "trace"`},
 		{"127.0.0.1", "", `"127.0.0.1" is not a command; did you mean "tcpscope syn 127.0.0.1"?`},
 		{"syn --prots 80 127.0.0.1", "", "unknown flag --prots; did you mean --ports?"},
 		{"syn --xyzzy 127.0.0.1", "", "unknown flag --xyzzy"},
@@ -118,6 +118,7 @@ func TestUsageErrors(t *testing.T) {
 
 		// Outputs.
 		{"syn -o xml 127.0.0.1", "", `-o "xml": unknown format "xml"; need text, json, jsonl or csv`},
+		{"syn -o html 127.0.0.1", "", `-o "html": unknown format "html"; need text, json, jsonl or csv`},
 		{"syn -o x.json 127.0.0.1", "", `-o "x.json": unknown format "x.json"; need text, json, jsonl or csv` + "\nhint: did you mean -o json=x.json?"},
 		{"syn -o json= 127.0.0.1", "", `-o "json=": no file name behind the =`},
 		{"syn -o json -o csv 127.0.0.1", "", "-o json and -o csv both go to standard output\nhint: give one of them a file: -o csv=FILE"},
@@ -152,6 +153,34 @@ func TestUsageErrors(t *testing.T) {
 		{"craft --data @" + missing + " 127.0.0.1:80", "", "--data: " + missing + ": no such file or directory"},
 		{"craft -c 0 127.0.0.1:80", "", `--count "0": need a number from 1 to 1000000`},
 		{"craft -i 0s 127.0.0.1:80", "", `--interval "0s": need a duration from 1ms to 1h0m0s, such as 500ms or 2s`},
+
+		// Rtt.
+		{"rtt", "", "no target given\nhint: tcpscope rtt 192.0.2.7:443, or --targets FILE"},
+		{"rtt 127.0.0.1", "", `target "127.0.0.1": rtt needs a port, as in 127.0.0.1:443, or -p 443`},
+		{"rtt 127.0.0.1:80 127.0.0.0/30", "", `target "127.0.0.0/30": rtt needs a port, as in 127.0.0.0/30:443, or -p 443`},
+		{"rtt --targets - 127.0.0.1:80", "127.0.0.2", `target "127.0.0.2": rtt needs a port, as in 127.0.0.2:443, or -p 443`},
+		{"rtt -c 0 127.0.0.1:80", "", `--count "0": need a number from 1 to 2147483647`},
+		{"rtt -c 1.5 127.0.0.1:80", "", `--count "1.5": need a number from 1 to 2147483647`},
+		{"rtt -i 0.5ms 127.0.0.1:80", "", `--interval "0.5ms": need a duration from 1ms to 1h0m0s, such as 500ms or 2s`},
+		{"rtt -i 2h 127.0.0.1:80", "", `--interval "2h": need a duration from 1ms to 1h0m0s, such as 500ms or 2s`},
+		{"rtt --duration 0s 127.0.0.1:80", "", `--duration "0s": need a duration from 1ms to 8784h0m0s, such as 500ms or 2s`},
+		{"rtt --timeout 6m 127.0.0.1:80", "", `--timeout "6m": need a duration from 1ms to 5m0s, such as 500ms or 2s`},
+		{"rtt -i 1ms --timeout 5m 127.0.0.1:80", "", "a timeout of 5m0s with an interval of 1ms takes 300202 source ports, and 4096 are possible: shorten the timeout or lengthen the interval"},
+		{"rtt -i 1ms -p 1-101 127.0.0.1", "", "101 targets every 1ms are more than 100000 probes a second: lengthen the interval"},
+		{"rtt -i 1h -p- 127.0.0.0/24", "", "16776960 targets: 65536 at most"},
+		{"rtt 10.0.0.0/19:80", "", "8,192 addresses are more than 4,096\nhint: add --yes if that is meant"},
+		{"rtt --clock sundial 127.0.0.1:80", "", `--clock "sundial": need auto, packet-ring, so-timestamping or user-clock`},
+		{"rtt --like windos 127.0.0.1:80", "", `--like "windos": need linux, windows or bare; did you mean windows?`},
+		{"rtt --rate 5 127.0.0.1:80", "", "--rate is not a flag of rtt"},
+		{"rtt -o xml 127.0.0.1:80", "", `-o "xml": unknown format "xml"; need text, json, jsonl, csv or html`},
+		{"rtt -o x.html 127.0.0.1:80", "", `-o "x.html": unknown format "x.html"; need text, json, jsonl, csv or html` + "\nhint: did you mean -o html=x.html?"},
+		{"rtt --dry-run --expect loss<=1% 127.0.0.1:80", "", "--dry-run contradicts --expect: a dry run finds nothing that could be expected"},
+		{"rtt --dry-run --prometheus 127.0.0.1:0 127.0.0.1:80", "", "--dry-run contradicts --prometheus: a dry run finds nothing that could be served"},
+		{"rtt --connect --pcap x 127.0.0.1:80", "", "--connect contradicts --pcap: the kernel sends the segments then, and shows us none"},
+		{"rtt --connect --packet-trace 127.0.0.1:80", "", "--connect contradicts --packet-trace: the kernel sends the segments then, and shows us none"},
+		{"rtt --connect --clock auto 127.0.0.1:80", "", "--connect contradicts --clock: the kernel measures then, by a clock of its own"},
+		{"rtt --connect --like bare 127.0.0.1:80", "", "--connect contradicts --like: the SYN is the kernel's own then"},
+		{"rtt --connect --source-port 5 127.0.0.1:80", "", "--connect contradicts --source-port: the kernel takes another port for every connection"},
 	} {
 		status, stdout, stderr := call(t, test.line, test.stdin)
 		want := "tcpscope: error: " + strings.ReplaceAll(test.want, "\nhint: ", "\ntcpscope: hint: ")
@@ -219,7 +248,7 @@ func TestVersion(t *testing.T) {
 
 // Help begins with examples, in 80 columns, and comes in three ways.
 func TestHelp(t *testing.T) {
-	for _, path := range []string{"", "syn", "craft", "lab", "lab list", "lab run", "lab shell", "lab enter", "demo", "completion", "help", "version"} {
+	for _, path := range []string{"", "syn", "craft", "rtt", "lab", "lab list", "lab run", "lab shell", "lab enter", "demo", "completion", "help", "version"} {
 		status, stdout, stderr := call(t, "help "+path, "")
 		if status != 0 || stderr != "" {
 			t.Errorf("help %s: %d %q", path, status, stderr)
@@ -254,6 +283,47 @@ func TestDryRun(t *testing.T) {
 	} {
 		if !strings.Contains(stdout, want) {
 			t.Errorf("no %q in:\n%s", want, stdout)
+		}
+	}
+}
+
+// The dry runs of rtt say when it ends, or that it does not.
+func TestDryRTT(t *testing.T) {
+	for _, test := range []struct{ flags, want string }{
+		{"-c 5", `
+target        127.0.0.1  2 ports
+addresses     1
+probes        5 to each target, 10 in all
+segments      a SYN for every probe, and a reset for what it may have opened
+rate          2 probes a second, one to each target every 1s
+source ports  4, in turn
+duration      4s, and up to 2s for the last answers
+route         from 127.0.0.1 by lo
+`},
+		{"-i 10ms --timeout 1s", `
+target        127.0.0.1  2 ports
+addresses     1
+probes        until interrupted
+segments      a SYN for every probe, and a reset for what it may have opened
+rate          200 probes a second, one to each target every 10ms
+source ports  122, in turn
+duration      until interrupted
+route         from 127.0.0.1 by lo
+`},
+		{"--connect -c 5 -i 2s --duration 7s", `
+target       127.0.0.1  2 ports
+addresses    1
+probes       4 to each target, 8 in all
+connections  one for every probe, by the kernel, which may send its SYN again
+rate         1 probes a second, one to each target every 2s
+duration     6s, and up to 2s for the last answers
+route        from 127.0.0.1 by lo
+`},
+	} {
+		status, stdout, stderr := call(t, "rtt --dry-run 127.0.0.1 -p 1-2 "+test.flags, "")
+		got, _, _ := strings.Cut(stdout, "conntrack")
+		if "\n"+got != test.want || status != 0 || stderr != "" {
+			t.Errorf("%s: %d %s\n%s", test.flags, status, stderr, stdout)
 		}
 	}
 }

@@ -66,7 +66,7 @@ func rate(c *cli.Context) (float64, error) {
 // choice reads a flag whose value is one of choices, and returns its place
 // there.
 func choice(c *cli.Context, flag string) (int, error) {
-	text, words := c.String(flag), choices(flag)
+	text, words := c.String(flag), choices(c.Command.Name, flag)
 	for i, w := range words {
 		if text == w {
 			return i, nil
@@ -84,7 +84,7 @@ func states(c *cli.Context, flag string) ([]finding.State, error) {
 	var list []finding.State
 	for word := range strings.SplitSeq(c.String(flag), ",") {
 		if !slices.Contains(known, word) {
-			return nil, misuse("--%s %q: unknown state; need %s%s", flag, word, alternatives(choices(flag)), didYouMean("", word, known))
+			return nil, misuse("--%s %q: unknown state; need %s%s", flag, word, alternatives(choices(c.Command.Name, flag)), didYouMean("", word, known))
 		}
 		list = append(list, finding.State(word))
 	}

@@ -1,26 +1,30 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
 	"syscall"
 
 	"github.com/tcpscope/tcpscope/probe/link"
+	"github.com/tcpscope/tcpscope/probe/rtt"
 	"github.com/tcpscope/tcpscope/rawsock"
 	"github.com/tcpscope/tcpscope/rawsock/capture"
 	"github.com/tcpscope/tcpscope/rawsock/route"
 	"github.com/tcpscope/tcpscope/rawsock/sockdiag"
+	"github.com/tcpscope/tcpscope/rawsock/wire"
 )
 
-// world is the kernel as package probe wants to see it: a link.World made of
-// package rawsock and its neighbours.
+// world is the kernel as package probe and those below it want to see it: a
+// link.World, link.Taps and link.Connector made of package rawsock and its
+// neighbours.
 type world struct {
 	device string     // --interface; "" leaves it to routing
 	source netip.Addr // --source; the zero Addr leaves it to routing
 	// sinks are told of every segment that passes a link.
 	sinks []capture.Sink
-	// opened is called when a link's sockets are open.
+	// opened is called when a link's sockets are open; nil calls nothing.
 	opened func() error
 }
 
@@ -66,12 +70,44 @@ func (w *world) Open(c link.Config) (link.Link, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := w.opened(); err != nil {
-		conn.Close()
-		return nil, err
+	if w.opened != nil {
+		if err := w.opened(); err != nil {
+			conn.Close()
+			return nil, err
+		}
 	}
 	if len(w.sinks) == 0 {
 		return conn, nil
 	}
 	return capture.NewTee(conn, w.sinks...), nil
+}
+
+// tapSnap is how much of a datagram a tap keeps: the longest headers of IP and
+// TCP, and of an ICMP error that quotes as much.
+const tapSnap = 256
+
+// Tap opens a packet socket with a ring. Nobody listens in on it: what it
+// shows has passed the link too.
+func (w *world) Tap(device string, local ...netip.AddrPort) (link.Tap, error) {
+	filter, err := wire.ConversationFilter(local...)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := rawsock.OpenPacket(rawsock.PacketConfig{Filter: filter, Interface: device, Snap: tapSnap})
+	if err != nil {
+		return nil, err // and no interface around a nil pointer
+	}
+	return conn, nil
+}
+
+// Loopback is where clocks are calibrated: the kernel without the user's
+// choices, and with nobody who listens in.
+func (w *world) Loopback() rtt.World { return &world{} }
+
+func (w *world) Connect(ctx context.Context, c link.ConnectConfig) (link.Connected, error) {
+	if !c.Remote.Addr().IsLoopback() || w.source.IsLoopback() { // clocks are calibrated on loopback
+		c.Source, c.Interface = w.source, w.device
+	}
+	connected, err := rawsock.Connect(ctx, rawsock.ConnectConfig(c))
+	return link.Connected(connected), err
 }
