@@ -170,6 +170,8 @@ func canonical(v any) any {
 		return canonical(string(v))
 	case Direction:
 		return canonical(string(v))
+	case Clock:
+		return canonical(string(v))
 	case Limit:
 		return canonical(string(v))
 	case string:

@@ -30,6 +30,10 @@ const (
 	calibrationTime = 500 * time.Millisecond
 )
 
+// resolution is the least error that is claimed. Two taps may well share their
+// stamps, and then they agree to the nanosecond.
+const resolution = 100 * time.Nanosecond
+
 // loopback is where clocks are calibrated.
 var loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 

@@ -317,7 +317,7 @@ func (s *Session) Summary(place int, expectations []Expectation) (finding.Record
 	}
 	record := t.stats.Summary(*t.Target).Set("failed", failed)
 	if bar, known := s.calibration.Errors[finding.Clock(record.Text("clock"))]; known {
-		record = record.Set("error_us", microseconds(bar))
+		record = record.Set("error_us", microseconds(max(bar, resolution)))
 	}
 	return record.Set("detail", s.detail(t)), len(failed) > 0
 }
