@@ -68,7 +68,7 @@ func scaleOf(targets ...finding.Record) scale {
 	switch {
 	case least < 1e3 && most < 1e5:
 		return scale{"us", 1, 1}
-	case least < 1e6:
+	case least < 1e6 || most == 0:
 		return scale{"ms", 1e3, 3}
 	}
 	return scale{"s", 1e6, 3}

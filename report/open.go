@@ -108,6 +108,8 @@ func start(out Output, w io.WriteCloser, fresh bool, o Options) (Writer, error) 
 		return &jsonlWriter{WriteCloser: w}, nil
 	case FormatCSV:
 		return newCSV(w, o.Kinds, fresh)
+	case FormatHTML:
+		return newHTML(w, o)
 	}
 	o.Color = o.Color && out.File == ""
 	return newText(w, o), nil
