@@ -138,11 +138,12 @@ func TestLiveOutputs(t *testing.T) {
 	if n := bytes.Count(rows, []byte("\n")); err != nil || n != len(all)+1 {
 		t.Errorf("%d rows, %d objects, %v", n, len(all), err)
 	}
-	checkCapture(t, file("pcap"))
+	checkCapture(t, file("pcap"), "syn 10.0.2.2:", 7)
 }
 
-// checkCapture holds a capture to what the interface promises of it.
-func checkCapture(t *testing.T, name string) {
+// checkCapture holds a capture to what the interface promises of it: so many
+// packets, each with a comment that names its probe.
+func checkCapture(t *testing.T, name, probe string, packets int) {
 	t.Helper()
 	info, err := os.Stat(name)
 	if err != nil || info.Mode().Perm() != 0o600 {
@@ -153,25 +154,25 @@ func checkCapture(t *testing.T, name string) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	packets, err := capture.NewReader(f)
+	r, err := capture.NewReader(f)
 	if err != nil {
 		t.Fatal(err)
 	}
 	n := 0
 	for {
-		p, err := packets.Next()
+		p, err := r.Next()
 		if err == io.EOF {
 			break
 		}
 		if err != nil {
 			t.Fatal(err)
 		}
-		if n++; !strings.Contains(p.Comment, "syn 10.0.2.2:") {
+		if n++; !strings.Contains(p.Comment, probe) {
 			t.Fatalf("packet %d: comment %q", n, p.Comment)
 		}
 	}
-	if n != 7 {
-		t.Errorf("%d packets captured", n)
+	if n != packets {
+		t.Errorf("%d packets captured, want %d", n, packets)
 	}
 }
 
@@ -276,13 +277,12 @@ func TestLiveKilled(t *testing.T) {
 	}
 }
 
-// Without CAP_NET_RAW the program says what is missing and how to get it.
-func TestLiveNoPrivilege(t *testing.T) {
-	netlab.Live(t)
-	file := filepath.Join(t.TempDir(), "json")
-	cmd := command("syn 127.0.0.1:80 -o json=" + file)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
+// unprivileged runs a command line without CAP_NET_RAW.
+func unprivileged(t *testing.T, line string) (status int, stdout, stderr string) {
+	t.Helper()
+	cmd := command(line)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
 	done := make(chan error)
 	go func() {
 		// A thread without the capability in its bounding set, and with it
@@ -294,14 +294,22 @@ func TestLiveNoPrivilege(t *testing.T) {
 		}
 		done <- cmd.Run()
 	}()
-	status := ended(t, <-done)
+	status = ended(t, <-done)
+	return status, out.String(), errs.String()
+}
+
+// Without CAP_NET_RAW the program says what is missing and how to get it.
+func TestLiveNoPrivilege(t *testing.T) {
+	netlab.Live(t)
+	file := filepath.Join(t.TempDir(), "json")
+	status, _, stderr := unprivileged(t, "syn 127.0.0.1:80 -o json="+file)
 	for _, want := range []string{
 		"tcpscope: error: raw sockets need CAP_NET_RAW, which this process does not have: ",
 		"tcpscope: hint: run it with sudo; or once: sudo setcap cap_net_raw+ep /",
 		"sudo chown root:netdiag /",
 	} {
-		if status != exitFailed || !strings.Contains(stderr.String(), want) {
-			t.Errorf("exit status %d, no %q in:\n%s", status, want, stderr.String())
+		if status != exitFailed || !strings.Contains(stderr, want) {
+			t.Errorf("exit status %d, no %q in:\n%s", status, want, stderr)
 		}
 	}
 	all := objects(t, file)

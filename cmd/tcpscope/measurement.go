@@ -1,0 +1,169 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/tcpscope/tcpscope/probe/finding"
+	"github.com/tcpscope/tcpscope/probe/rtt"
+	"github.com/tcpscope/tcpscope/report"
+)
+
+// measurement is one run of rtt.
+type measurement struct {
+	job    *job
+	plan   rtt.Plan
+	expect []rtt.Expectation
+	known  names
+
+	progress rtt.Progress
+	// hosts counts the addresses; zero where nothing could be probed at all.
+	hosts uint64
+	// received counts what was answered, over all targets. failed says that
+	// an expectation does not hold, untold that one cannot be judged, because
+	// nothing could be sent.
+	received       uint64
+	failed, untold bool
+	// unsent counts the probes that found no way out, and noWay is why.
+	unsent int
+	noWay  error
+	// median is of the first target, in nanoseconds, and not quite up to
+	// date: the statistics themselves are not to be shared with those who ask.
+	median atomic.Int64
+}
+
+// run opens the sockets and measures.
+func (m *measurement) run(ctx context.Context) (err error) {
+	session, err := m.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, session.Close()) }()
+	if err := m.job.opened(); err != nil {
+		return err
+	}
+	defer m.job.follow(func() { m.update(session.Progress()) }, m.job.progress.Line)()
+	err = m.samples(ctx, session)
+	m.progress = session.Progress()
+	return errors.Join(err, m.targets(session))
+}
+
+// open opens the kind of session that the plan asks for.
+func (m *measurement) open(ctx context.Context) (*rtt.Session, error) {
+	if m.plan.Spec.Connect {
+		return rtt.OpenConnect(ctx, m.job.world, m.plan), nil
+	}
+	return rtt.Open(ctx, m.job.world, m.plan)
+}
+
+// medianInterval is how often the median is worked out anew.
+const medianInterval = 100 * time.Millisecond
+
+// samples reports every probe as its fate is known.
+func (m *measurement) samples(ctx context.Context, session *rtt.Session) error {
+	told := m.job.settings.tellsAll()
+	var looked time.Time
+	for sample, err := range session.Run(ctx) {
+		if err != nil {
+			return err
+		}
+		if noWay(sample.Refused) {
+			m.unsent++
+			m.noWay = sample.Refused
+		}
+		if now := time.Now(); now.Sub(looked) >= medianInterval {
+			looked = now
+			m.median.Store(int64(session.Stats(0).Quantile(0.5)))
+		}
+		if !told {
+			continue
+		}
+		if err := m.job.report.Write(m.known.put(sample.Record(m.plan))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// targets reports every target, and holds it against what is expected.
+func (m *measurement) targets(session *rtt.Session) error {
+	m.hosts = m.plan.Spec.Scope.Hosts()
+	var errs []error
+	for i := range m.plan.Targets {
+		stats := session.Stats(i)
+		m.received += stats.Received
+		record, failed := session.Summary(i, m.expect)
+		if stats.Sent == 0 && stats.NotSent > 0 {
+			m.untold = m.untold || failed
+		} else {
+			m.failed = m.failed || failed
+		}
+		errs = append(errs, m.job.report.Write(m.known.put(record)))
+	}
+	return errors.Join(errs...)
+}
+
+// verdict is how a run that came to its end went; nil if all is well.
+func (m *measurement) verdict() error {
+	switch {
+	case m.noWay != nil:
+		return fmt.Errorf("%s not sent: %w", report.Plural(int64(m.unsent), "probe"), m.noWay)
+	case m.failed || m.received == 0:
+		return verdict(exitNegative)
+	case m.untold:
+		return verdict(exitInconclusive)
+	}
+	return nil
+}
+
+// summary is the last object, but for what the job itself knows. Which
+// segments the kernel sends to connect, nobody has counted.
+func (m *measurement) summary() finding.Record {
+	record := finding.New("summary").Set("hosts", m.hosts)
+	if m.plan.Spec.Connect {
+		return record
+	}
+	return record.
+		Set("sent", m.progress.Segments).
+		Set("received", m.progress.Received).
+		Set("strays", m.progress.Strays).
+		Set("kernel_drops", m.progress.Drops)
+}
+
+// update words how far the run has come.
+func (m *measurement) update(p rtt.Progress) {
+	_, total := probesOf(m.plan)
+	text := report.Plural(int64(p.Sent), "probe") + " sent"
+	if total > 0 {
+		text = fmt.Sprintf("%s of %s sent", report.Grouped(p.Sent), report.Plural(int64(total), "probe"))
+	}
+	text += fmt.Sprintf(", %s answered, %s lost", report.Grouped(p.Received), report.Grouped(p.Lost))
+	if median := time.Duration(m.median.Load()); len(m.plan.Targets) == 1 && median > 0 {
+		text += fmt.Sprintf(", p50 %.3f ms", median.Seconds()*1000)
+	}
+	m.job.progress.Update(int64(p.Sent), int64(total), text)
+}
+
+// tellsAll reports whether anybody is told of single probes: text is not where
+// it is to be quiet.
+func (s settings) tellsAll() bool {
+	return !s.quiet || slices.ContainsFunc(s.outputs, func(o report.Output) bool { return o.Format != report.FormatText })
+}
+
+// noWay reports whether a probe could not be sent because there is no way to
+// its target, or not any more; a firewall's refusal is another matter.
+func noWay(err error) bool {
+	for _, errno := range []syscall.Errno{
+		syscall.ENETUNREACH, syscall.EHOSTUNREACH, syscall.ENETDOWN, syscall.ENODEV, syscall.ENXIO, syscall.EADDRNOTAVAIL,
+	} {
+		if errors.Is(err, errno) {
+			return true
+		}
+	}
+	return false
+}
