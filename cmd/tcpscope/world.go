@@ -22,8 +22,10 @@ import (
 type world struct {
 	device string     // --interface; "" leaves it to routing
 	source netip.Addr // --source; the zero Addr leaves it to routing
-	// sinks are told of every segment that passes a link.
-	sinks []capture.Sink
+	// sinks are told of every segment that passes a link; by the tap, whose
+	// stamps are better, once there is one.
+	sinks  []capture.Sink
+	tapped bool
 	// opened is called when a link's sockets are open; nil calls nothing.
 	opened func() error
 }
@@ -76,7 +78,7 @@ func (w *world) Open(c link.Config) (link.Link, error) {
 			return nil, err
 		}
 	}
-	if len(w.sinks) == 0 {
+	if len(w.sinks) == 0 || w.tapped {
 		return conn, nil
 	}
 	return capture.NewTee(conn, w.sinks...), nil
@@ -86,18 +88,25 @@ func (w *world) Open(c link.Config) (link.Link, error) {
 // TCP, and of an ICMP error that quotes as much.
 const tapSnap = 256
 
-// Tap opens a packet socket with a ring. Nobody listens in on it: what it
-// shows has passed the link too.
+// Tap opens a packet socket with a ring, with whoever listens in on it.
 func (w *world) Tap(device string, local ...netip.AddrPort) (link.Tap, error) {
 	filter, err := wire.ConversationFilter(local...)
 	if err != nil {
 		return nil, err
 	}
-	conn, err := rawsock.OpenPacket(rawsock.PacketConfig{Filter: filter, Interface: device, Snap: tapSnap})
+	config := rawsock.PacketConfig{Filter: filter, Interface: device, Snap: tapSnap}
+	if len(w.sinks) > 0 {
+		config.Snap = 0 // who records wants all of it
+	}
+	conn, err := rawsock.OpenPacket(config)
 	if err != nil {
 		return nil, err // and no interface around a nil pointer
 	}
-	return conn, nil
+	w.tapped = true
+	if len(w.sinks) == 0 {
+		return conn, nil
+	}
+	return capture.NewEavesdrop(conn, w.sinks...), nil
 }
 
 // Loopback is where clocks are calibrated: the kernel without the user's

@@ -62,44 +62,74 @@ func newCalibration(errs map[finding.Clock][]time.Duration, err error) Calibrati
 // one quiet port of ours to another. Nobody answers them, but each passes the
 // loopback device twice, once leaving and once arriving. What a clock makes of
 // the time in between is held against a second, independent tap.
-func calibrate(ctx context.Context, w World, clock finding.Clock) Calibration {
-	errs, err := stampErrors(ctx, w, clock)
-	return newCalibration(errs, err)
+//
+// The bench that it leaves is to be closed, which takes its time.
+func calibrate(ctx context.Context, w World, clock finding.Clock) (Calibration, *bench) {
+	b := new(bench)
+	errs, err := b.errors(ctx, w, clock)
+	return newCalibration(errs, err), b
 }
 
-func stampErrors(ctx context.Context, w World, clock finding.Clock) (errs map[finding.Clock][]time.Duration, err error) {
+// bench is what clocks are calibrated with. The zero value is empty.
+type bench struct {
+	ports *rotation
+	link  link.Link
+	taps  [2]link.Tap // the clock under test, and the reference
+}
+
+func (b *bench) open(w World, clock finding.Clock) error {
 	path, err := w.Path(loopback)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	ports, err := reserve(w, loopback, 0, 2)
-	if err != nil {
-		return nil, err
+	if b.ports, err = reserve(w, loopback, 0, 2); err != nil {
+		return err
 	}
-	defer func() { err = errors.Join(err, ports.close()) }()
-	l, err := w.Open(link.Config{Local: ports.locals, NoTransmitStamps: clock != finding.SocketStamp})
-	if err != nil {
-		return nil, err
+	config := link.Config{Local: b.ports.locals, NoTransmitStamps: clock != finding.SocketStamp}
+	if b.link, err = w.Open(config); err != nil {
+		return err
 	}
-	defer func() { err = errors.Join(err, l.Close()) }()
-	var taps [2]link.Tap // the clock under test, and the reference
-	for i := range taps {
-		if taps[i], err = w.Tap(path.Interface, ports.locals...); err != nil {
-			return nil, err
+	for i := range b.taps {
+		if b.taps[i], err = w.Tap(path.Interface, b.ports.locals...); err != nil {
+			return err
 		}
-		defer func() { err = errors.Join(err, taps[i].Close()) }()
 	}
-	socket, err := dispatch(l, ports.locals[0], ports.locals[1])
+	return nil
+}
+
+func (b *bench) close() error {
+	var all closers
+	for _, t := range b.taps {
+		if t != nil {
+			all.add(t.Close)
+		}
+	}
+	if b.link != nil {
+		all.add(b.link.Close)
+	}
+	err := all.close()
+	if b.ports != nil {
+		err = errors.Join(err, b.ports.close())
+	}
+	return err
+}
+
+// errors opens the bench and measures.
+func (b *bench) errors(ctx context.Context, w World, clock finding.Clock) (map[finding.Clock][]time.Duration, error) {
+	if err := b.open(w, clock); err != nil {
+		return nil, err
+	}
+	socket, err := dispatch(b.link, b.ports.locals[0], b.ports.locals[1])
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, calibrationTime)
 	defer cancel()
 	var rings [2]passages
-	for i := range taps {
-		rings[i].watch(ctx, taps[i], 2*calibrations)
+	for i, tap := range b.taps {
+		rings[i].watch(ctx, tap, 2*calibrations)
 	}
-	socket.watch(ctx, l, calibrations)
+	socket.watch(ctx, b.link, calibrations)
 	second := finding.UserClock
 	if clock == finding.SocketStamp {
 		second = clock

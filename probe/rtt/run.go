@@ -18,6 +18,9 @@ const (
 	// ringDelay bounds how long a tap's stamps may take to come after the
 	// reply itself. The ring hands a block over when it is 4 ms old.
 	ringDelay = 50 * time.Millisecond
+	// manyProbes a second, and more, are sent in rounds of roundTime.
+	manyProbes = 1000
+	roundTime  = time.Millisecond
 	// maxDrain bounds how long an interrupted run listens on, to reset what its
 	// last probes opened.
 	maxDrain = time.Second
@@ -71,6 +74,8 @@ type run struct {
 	// answers are the exchanges that wait for an answer, and rings those that
 	// wait for the tap's stamps. Some of them are over.
 	answers, rings deadlines
+	// round is before when nothing more is sent.
+	round time.Duration
 
 	// heardUntil is a time before which everything that arrived is taken in.
 	heardUntil time.Duration
@@ -93,8 +98,7 @@ func (r *run) loop(ctx context.Context, yield func(Sample, error) bool) {
 		err := r.catchUp()
 		if err == nil {
 			r.expire()
-			r.fill()
-			err = r.send()
+			err = r.dispatch()
 		}
 		if !r.flush(yield) {
 			return
@@ -189,6 +193,11 @@ func (r *run) pause() time.Duration {
 	case !r.over():
 		until = r.due()
 	}
+	if r.out.Empty() {
+		until = max(until, r.round)
+	} else {
+		until = r.round
+	}
 	if !r.answers.empty() {
 		due := r.answers.peek().at
 		if due <= now { // and answers are still being read
@@ -266,6 +275,19 @@ func (r *run) expire() {
 			r.decide(r.targets[d.target], x)
 		}
 	}
+}
+
+// dispatch sends what is due, in rounds where there is much of it: a wake-up
+// costs as much as sending several segments.
+func (r *run) dispatch() error {
+	if now := r.now(); now >= r.round {
+		r.fill()
+		if r.plan.Rate() > manyProbes {
+			r.round = now + roundTime
+		}
+		return r.send()
+	}
+	return nil
 }
 
 // fill puts the probes that are due into the outbox.

@@ -33,6 +33,7 @@ type Session struct {
 	untapped error // why there is no tap though one was wanted
 
 	calibration Calibration
+	closing     closers
 
 	link     link.Link
 	listener *probe.Listener[event]
@@ -120,7 +121,9 @@ func Open(ctx context.Context, w World, plan Plan) (_ *Session, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s.calibration = calibrate(ctx, w.Loopback(), s.clock)
+	calibration, bench := calibrate(ctx, w.Loopback(), s.clock)
+	s.calibration = calibration
+	s.closing.add(bench.close)
 	s.listener = probe.Listen(s.link, listener(func() { s.count.strays.Add(1) }))
 	s.observe()
 	return s, nil
@@ -139,13 +142,17 @@ func newSession(plan Plan) *Session {
 }
 
 // precision is in how many digits the times of one of so many targets are
-// kept.
+// kept, so that they all take some ten megabytes.
 func precision(targets int) int {
-	const few = 64
-	if targets <= few {
+	switch {
+	case targets <= 8:
+		return 4
+	case targets <= 100:
 		return 3
+	case targets <= 1000:
+		return 2
 	}
-	return 2
+	return 1
 }
 
 // refused reports whether an error is for want of privilege.
@@ -280,29 +287,23 @@ func (s *Session) Progress() Progress {
 // Close ends the session. The quiet ports go last: until then a late SYN-ACK
 // meets silence, afterwards the kernel's own reset.
 func (s *Session) Close() error {
-	var errs []error
-	if s.listener != nil {
-		s.listener.Stop()
-	}
-	if s.observer != nil {
-		s.observer.Stop()
+	for _, l := range []*probe.Listener[event]{s.listener, s.observer} {
+		if l != nil {
+			l.Stop()
+			l.Wait()
+		}
 	}
 	if s.link != nil {
-		errs = append(errs, s.link.Close())
+		s.closing.add(s.link.Close)
 	}
 	if s.tap != nil {
-		errs = append(errs, s.tap.Close())
+		s.closing.add(s.tap.Close)
 	}
-	if s.listener != nil {
-		s.listener.Wait()
-	}
-	if s.observer != nil {
-		s.observer.Wait()
-	}
+	err := s.closing.close()
 	for _, r := range s.rotations {
-		errs = append(errs, r.close())
+		err = errors.Join(err, r.close())
 	}
-	return errors.Join(errs...)
+	return err
 }
 
 // Summary is a target's rtt-summary object, and whether an expectation of it
