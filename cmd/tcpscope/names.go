@@ -19,10 +19,14 @@ type names map[netip.Addr]string
 // the address alone.
 func (n names) put(r finding.Record) finding.Record {
 	addr := r.Addr("addr")
-	if name := n[addr]; name != "" && r.Text("target") == addr.String() {
-		return r.Set("target", name)
+	name := n[addr]
+	if name == "" {
+		return r
 	}
-	return r
+	if target := r.Text("target"); target != "" && target != addr.String() {
+		return r
+	}
+	return r.Set("target", name)
 }
 
 const (
