@@ -96,7 +96,7 @@ func figures(r finding.Record, s scale) (key, more []fact) {
 		field, title string
 		always       bool
 	}{
-		{"sent", "sent", true}, {"received", "received", true}, {"resets", "of them rst", false}, {"late", "late", false},
+		{"sent", "sent", true}, {"received", "received", true}, {"resets", "by RST", false}, {"late", "late", false},
 		{"duplicates", "duplicates", false}, {"icmp_errors", "ICMP errors", false}, {"not_sent", "not sent", false},
 	} {
 		if n, ok := r.Int(f.field); ok && (n > 0 || f.always) {

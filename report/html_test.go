@@ -86,7 +86,7 @@ func TestHTMLOfARunThatFailed(t *testing.T) {
 		want    []string
 	}{
 		"nothing":     {nil, []string{"did not come to its end"}},
-		"no summary":  {run[:500], []string{"did not come to its end", "before the figures", "in the course of"}},
+		"no summary":  {run[:500], []string{"did not come to its end", "before the figures", "over the run"}},
 		"error":       {append(run[:2:2], failed), []string{"The run failed: send: network is down", "look at &lt;eth0&gt;"}},
 		"interrupted": {append(run[:2:2], stopped), []string{"was interrupted", "dropped 3 arrivals", "connection tracking", "a &amp; b"}},
 	} {

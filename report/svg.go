@@ -159,9 +159,10 @@ func placeAmong(bins []bin, us float64) float64 {
 	return 1
 }
 
-// timelineSVG draws the times in the order of their probes: a dot, or a line
-// from the least to the greatest where several share a place. Above them are
-// marks for those that have no time; the document defines their shapes.
+// timelineSVG draws the times in the order of their probes: a dot for each, or
+// for the mean of those that share a place, with a line from the least to the
+// greatest. Above them are marks for those that have no time; the document
+// defines their shapes.
 func timelineSVG(l *timeline, scale scale, zone *time.Location) template.HTML {
 	start, length := l.span()
 	if length == 0 {
@@ -194,15 +195,22 @@ func timelineSVG(l *timeline, scale scale, zone *time.Location) template.HTML {
 		return float64(middle-start.Sub(l.origin)) / float64(length)
 	}
 	s.plot()
-	s.b.WriteString(`<path d="`)
+	var ranges, dots strings.Builder
 	for _, m := range l.moments {
-		if m.max >= 0 {
-			low, high := upright(y.at(float64(m.min)))-plotTop, upright(y.at(float64(m.max)))-plotTop
-			// A line of no length would have no round ends everywhere.
-			s.printf("M%s %sV%s", plainNumber(place(m)*plotUnits), plainNumber(low), plainNumber(min(high, low-.01)))
+		if m.answered == 0 {
+			continue
 		}
+		x, height := plainNumber(place(m)*plotUnits), func(us float64) float64 { return (1 - y.at(us)) * plotHeight }
+		if m.min < m.max {
+			fmt.Fprintf(&ranges, "M%s %sV%s", x, plainNumber(height(float64(m.min))), plainNumber(height(float64(m.max))))
+		}
+		// Not every browser gives a line of no length its round ends.
+		fmt.Fprintf(&dots, "M%s %sv.01", x, plainNumber(height(m.mean())))
 	}
-	s.b.WriteString("\"/>\n</svg>\n")
+	if ranges.Len() > 0 {
+		s.printf(`<path class="range" d="%s"/>`+"\n", &ranges)
+	}
+	s.printf(`<path d="%s"/>`+"\n</svg>\n", &dots)
 	s.marks(l.moments, place)
 	return s.end()
 }

@@ -7,13 +7,16 @@ import (
 	"github.com/tcpscope/tcpscope/probe/finding"
 )
 
-// moment is a stretch of a time line: the extremes of its times, and the
-// probes that have none.
+// moment is a stretch of a time line: the times of the probes that were
+// answered, in us, and how many were not.
 type moment struct {
-	place              int64   // in steps since the line's origin
-	min, max           float32 // us; both negative where nothing was answered
-	lost, late, unsent uint32
+	place                        int64 // in steps since the line's origin
+	sum                          float64
+	min, max                     float32
+	answered, lost, late, unsent uint32
 }
+
+func (m *moment) mean() float64 { return m.sum / float64(m.answered) }
 
 // timeline is what became of a target's probes in the course of time, in room
 // that does not grow with their number: when it is full, the steps become
@@ -56,11 +59,11 @@ func (l *timeline) add(r finding.Record, most int) {
 
 // newMoment is one probe.
 func newMoment(r finding.Record) moment {
-	m := moment{min: -1, max: -1}
+	var m moment
 	rtt, timed := r.Number("rtt_us")
 	switch reply := finding.Reason(r.Text("reply")); {
 	case timed:
-		m.min, m.max = float32(rtt), float32(rtt)
+		m = moment{sum: rtt, min: float32(rtt), max: float32(rtt), answered: 1}
 	case reply == finding.LocalRefusal:
 		m.unsent = 1
 	case reply == finding.NoReply && r.Text("detail") == "", reply != finding.NoReply:
@@ -73,10 +76,14 @@ func newMoment(r finding.Record) moment {
 
 // join adds what happened in another moment.
 func (m *moment) join(other moment) {
-	if m.max < 0 || other.max >= 0 && other.min < m.min {
-		m.min = other.min
+	switch {
+	case m.answered == 0:
+		m.min, m.max = other.min, other.max
+	case other.answered > 0:
+		m.min, m.max = min(m.min, other.min), max(m.max, other.max)
 	}
-	m.max = max(m.max, other.max)
+	m.sum += other.sum
+	m.answered += other.answered
 	m.lost += other.lost
 	m.late += other.late
 	m.unsent += other.unsent
@@ -110,7 +117,7 @@ func (l *timeline) span() (time.Time, time.Duration) {
 // is none.
 func (l *timeline) extremes() (least, most float64, ok bool) {
 	for _, m := range l.moments {
-		if m.max < 0 {
+		if m.answered == 0 {
 			continue
 		}
 		if !ok {
