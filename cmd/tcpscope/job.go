@@ -238,7 +238,7 @@ func (s settings) dropPrivileges() error {
 // explained adds to a refusal of the kernel what is missing and how to get it,
 // and instead, which is what can be done without.
 func explained(err error, instead string) error {
-	if !errors.Is(err, os.ErrPermission) {
+	if !errors.Is(err, os.ErrPermission) || hint(err) != "" {
 		return err
 	}
 	privileges, perr := rawsock.CurrentPrivileges()

@@ -16,10 +16,12 @@ import (
 
 // measurement is one run of rtt.
 type measurement struct {
-	job    *job
-	plan   rtt.Plan
-	expect []rtt.Expectation
-	known  names
+	wishes
+	job   *job
+	plan  rtt.Plan
+	known names
+	// served are the metrics; nil where nobody asked for them.
+	served *report.Metrics
 
 	progress rtt.Progress
 	// hosts counts the addresses; zero where nothing could be probed at all.
@@ -39,6 +41,14 @@ type measurement struct {
 
 // run opens the sockets and measures.
 func (m *measurement) run(ctx context.Context) (err error) {
+	if m.metrics.IsValid() {
+		m.served = report.NewMetrics(version())
+		stop, err := serveMetrics(m.metrics, m.served.Handler())
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, stop()) }()
+	}
 	session, err := m.open(ctx)
 	if err != nil {
 		return err
@@ -66,7 +76,7 @@ const medianInterval = 100 * time.Millisecond
 
 // samples reports every probe as its fate is known.
 func (m *measurement) samples(ctx context.Context, session *rtt.Session) error {
-	told := m.job.settings.tellsAll()
+	told := m.served != nil || m.job.settings.tellsAll()
 	var looked time.Time
 	for sample, err := range session.Run(ctx) {
 		if err != nil {
@@ -80,14 +90,22 @@ func (m *measurement) samples(ctx context.Context, session *rtt.Session) error {
 			looked = now
 			m.median.Store(int64(session.Stats(0).Quantile(0.5)))
 		}
-		if !told {
-			continue
-		}
-		if err := m.job.report.Write(m.known.put(sample.Record(m.plan))); err != nil {
-			return err
+		if told {
+			if err := m.tell(m.known.put(sample.Record(m.plan))); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
+}
+
+// tell passes a probe on.
+func (m *measurement) tell(sample finding.Record) error {
+	err := m.job.report.Write(sample)
+	if m.served != nil {
+		err = errors.Join(err, m.served.Write(sample))
+	}
+	return err
 }
 
 // targets reports every target, and holds it against what is expected.

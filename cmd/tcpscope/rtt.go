@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net/netip"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -122,8 +123,8 @@ func (l targetList) needPorts() error {
 // wishes are what the user wants of the times that are measured.
 type wishes struct {
 	expect []rtt.Expectation
-	// metrics is where they are served; "" for nowhere.
-	metrics string
+	// metrics is where they are served; the zero AddrPort for nowhere.
+	metrics netip.AddrPort
 }
 
 func rttWishes(c *cli.Context) (w wishes, err error) {
@@ -132,8 +133,10 @@ func rttWishes(c *cli.Context) (w wishes, err error) {
 			return w, usageError{error: fmt.Errorf("--expect: %w", err)}
 		}
 	}
-	w.metrics = c.String("prometheus")
-	return w, nil
+	if c.IsSet("prometheus") {
+		w.metrics, err = metricsAddress(c.String("prometheus"))
+	}
+	return w, err
 }
 
 // runRTT measures, and reports every probe and then every target.
@@ -155,7 +158,7 @@ func (p *program) runRTT(ctx context.Context, s settings, spec rtt.Spec, wish wi
 	if err != nil {
 		return err
 	}
-	m := measurement{job: job, plan: plan, expect: wish.expect}
+	m := measurement{job: job, plan: plan, wishes: wish}
 	if s.resolve {
 		m.known = reverseNames(ctx, spec.Scope)
 	}

@@ -7,7 +7,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
+	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -315,6 +317,48 @@ func TestLiveRTTDeviceLost(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestLiveRTTMetrics: they grow while the run lasts, and a port that is taken
+// is an error.
+func TestLiveRTTMetrics(t *testing.T) {
+	lab := netlab.Start(t, netlab.Pair())
+	ant := lab.Host("ant")
+	cmd := command("rtt -q -i 5ms --prometheus 127.0.0.1:9777 10.0.0.2:80")
+	if err := ant.Start(cmd); err != nil {
+		t.Fatal(err)
+	}
+	scrape := func() (page string) {
+		err := ant.Do(func() error {
+			conn, err := net.Dial("tcp4", "127.0.0.1:9777")
+			if err != nil {
+				return nil // not yet
+			}
+			defer conn.Close()
+			fmt.Fprint(conn, "GET /metrics HTTP/1.0\r\n\r\n")
+			text, err := io.ReadAll(conn)
+			page = string(text)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return page
+	}
+	many := regexp.MustCompile(`tcpscope_rtt_probes_total{addr="10.0.0.2",port="80",reply="syn-ack",target=""} [0-9]{2,}`)
+	await(t, "ten probes in the metrics", func() bool { return many.MatchString(scrape()) })
+	l := latenciesFrom(t, ant, "-c 1 --prometheus 127.0.0.1:9777 10.0.0.2:80")
+	if l.status != exitFailed || !strings.Contains(l.stderr, "address already in use") || !strings.Contains(l.stderr, "\ntcpscope: hint: another program") {
+		t.Errorf("exit status %d: %s", l.status, l.stderr)
+	}
+	cmd.Process.Signal(os.Interrupt)
+	if status := ended(t, cmd.Wait()); status != exitDone {
+		t.Errorf("exit status %d", status)
+	}
+	l = latenciesFrom(t, ant, "-c 1 --prometheus 127.0.0.1:9777 10.0.0.2:80")
+	if l.status != exitDone {
+		t.Errorf("exit status %d: %s", l.status, l.stderr)
 	}
 }
 
