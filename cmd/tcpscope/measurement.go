@@ -68,7 +68,11 @@ func (m *measurement) open(ctx context.Context) (*rtt.Session, error) {
 	if m.plan.Spec.Connect {
 		return rtt.OpenConnect(ctx, m.job.world, m.plan), nil
 	}
-	return rtt.Open(ctx, m.job.world, m.plan)
+	session, err := rtt.Open(ctx, m.job.world, m.plan)
+	if errors.Is(err, syscall.EMFILE) {
+		err = hinted{err, fmt.Sprintf("%d source ports are as many open files, and ulimit -n allows fewer: a shorter --timeout or a longer --interval needs fewer ports", m.plan.Ports)}
+	}
+	return session, err
 }
 
 // medianInterval is how often the median is worked out anew.
