@@ -1,6 +1,6 @@
 // Package report writes records in the formats that tcpscope speaks: text
-// for people, JSON, JSON lines and CSV for programs, and segments in
-// tcpdump's form.
+// for people, JSON, JSON lines and CSV for programs, HTML for people who were
+// not there, and segments in tcpdump's form.
 //
 // Which fields an object has, and in which order, is package finding's to
 // say. What came from the network is escaped before it reaches a terminal or

@@ -199,6 +199,11 @@ const measure = `(() => {
 			const r = e.getBoundingClientRect(), box = e.closest("section").getBoundingClientRect();
 			return r.left < box.left || r.right > box.right;
 		}).map(e => e.textContent),
+		overlaps: all("svg.chart").flatMap(chart => {
+			const boxes = [...chart.querySelectorAll("text")].filter(seen).map(e => [e.textContent, e.getBoundingClientRect()]);
+			const meet = (a, b) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+			return boxes.flatMap(([name, box], i) => boxes.slice(i + 1).filter(other => meet(box, other[1])).map(other => name + " and " + other[0]));
+		}),
 		smallest: Math.min(...texts.map(e => parseFloat(getComputedStyle(e).fontSize))),
 	};
 })()`
@@ -217,15 +222,16 @@ func TestHTMLInChromium(t *testing.T) {
 			b.picture(fmt.Sprintf("latency-%d-%s", width, scheme))
 			var page struct {
 				Scripts, Charts, Bars, Lines, Marks int
-				Headings, Outside                   []string
+				Headings, Outside, Overlaps         []string
 				Overflow, Smallest                  float64
 			}
 			b.evaluate(measure, &page)
 			if page.Scripts != 0 || page.Charts != 5 || page.Bars != 16+5 || page.Lines != 2 || page.Marks != 4+1+1+1+10 {
 				t.Errorf("%d %s: %+v", width, scheme, page)
 			}
-			if page.Overflow != 0 || page.Smallest < 11 || len(page.Outside) > 0 {
-				t.Errorf("%d %s: %v too wide, letters of %v pixels, cut off: %q", width, scheme, page.Overflow, page.Smallest, page.Outside)
+			if page.Overflow != 0 || page.Smallest < 11 || len(page.Outside)+len(page.Overlaps) > 0 {
+				t.Errorf("%d %s: %v too wide, letters of %v pixels, cut off: %q, one on the other: %q",
+					width, scheme, page.Overflow, page.Smallest, page.Outside, page.Overlaps)
 			}
 			if want := Escape(hostileName) + " (10.0.2.2:80)"; len(page.Headings) != 4 || page.Headings[1] != want {
 				t.Errorf("%q, want %q", page.Headings, want)

@@ -271,3 +271,25 @@ func TestClockTicks(t *testing.T) {
 		}
 	}
 }
+
+// What the report keeps of a probe must be cheap, too, and no more at the end
+// of a long run.
+func BenchmarkHTMLProbe(b *testing.B) {
+	w, err := newHTML(unclosed{&strings.Builder{}}, Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	records := course("10.0.2.2", apple, 1000)
+	b.ReportAllocs()
+	for n := 0; b.Loop(); n++ {
+		r := records[n%len(records)]
+		for i := range r.Fields {
+			if r.Fields[i].Name == "at" {
+				r.Fields[i].Value = noon.Add(time.Duration(n) * time.Millisecond)
+			}
+		}
+		if err := w.Write(r); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -33,7 +33,7 @@ type Options struct {
 	// collapses the commonest.
 	Show []finding.State
 	// Verbose adds to text what is usually left out; Quiet leaves out the
-	// summary.
+	// summary, and of latencies the single probes.
 	Verbose, Quiet bool
 	// Service returns the name of a port's usual service, or "". Nil names none.
 	Service func(port uint16) string

@@ -14,8 +14,8 @@ import (
 // what is across is in percent, what is upright in pixels. Only the bars and
 // dots, in a picture of their own, are stretched.
 const (
-	chartHeight = 208
-	plotTop     = 20  // room for marks above the plot
+	chartHeight = 214
+	plotTop     = 24  // room for marks above the plot
 	plotHeight  = 160 // the rest is for the labels below it
 	plotLeft    = 15.0
 	plotWidth   = 80.0 // both in percent
@@ -65,8 +65,8 @@ func (s *svg) label(share float64, y int, text string) {
 }
 
 const (
-	labelsAbove = plotTop - 7
-	labelsBelow = plotTop + plotHeight + 18
+	labelsAbove = plotTop - 11
+	labelsBelow = plotTop + plotHeight + 20
 )
 
 // plot begins the stretched picture.
@@ -120,28 +120,33 @@ func histogramSVG(bins []bin, scale scale, quantiles []quantile) template.HTML {
 	return s.end()
 }
 
-// binLabels writes five bounds below the bars at most: a phone has no room for
-// more.
+// binLabels writes five bounds below the bars at most, for a phone has no room
+// for more, and the first and the last always.
 func (s *svg) binLabels(bins []bin, scale scale) {
-	every := (len(bins) + 3) / 4
-	for i := 0; i <= len(bins); i += every {
-		b := bins[min(i, len(bins)-1)]
-		us := b.from
+	parts := 3
+	if len(bins)%4 == 0 || len(bins) < parts {
+		parts = min(len(bins), 4)
+	}
+	for part := range parts + 1 {
+		i := int(math.Round(float64(part) * float64(len(bins)) / float64(parts)))
+		left, right := bins[max(i-1, 0)], bins[min(i, len(bins)-1)]
+		bound := right.from
 		if i == len(bins) {
-			us = b.to
+			bound = left.to
 		}
-		s.label(float64(i)/float64(len(bins)), labelsBelow, scale.fine(b.to-b.from).format(us))
+		near := scale.fine(min(left.to-left.from, right.to-right.from))
+		s.label(float64(i)/float64(len(bins)), labelsBelow, near.format(bound))
 	}
 }
 
 // quantiles points to times among the bins, and names those that have room.
 func (s *svg) quantiles(bins []bin, quantiles []quantile) {
 	s.b.WriteString(`<g class="quantile">`)
-	named := -1.0
+	named := math.Inf(-1)
 	for _, q := range quantiles {
 		share := placeAmong(bins, q.us)
 		s.printf(`<line x1="%s" x2="%s" y1="%d" y2="%d"/>`, across(share), across(share), plotTop-4, plotTop+plotHeight)
-		if share > named+.11 {
+		if share > named+.13 {
 			s.label(share, labelsAbove, q.name)
 			named = share
 		}
@@ -243,6 +248,6 @@ func (s *svg) marks(moments []moment, place func(moment) float64) {
 		default:
 			continue
 		}
-		s.printf(`<use href="#%s" class="%s" x="%s" y="%d"/>`+"\n", shape, shape, across(place(m)), plotTop-10)
+		s.printf(`<use href="#%s" class="%s" x="%s" y="%d"/>`+"\n", shape, shape, across(place(m)), plotTop-12)
 	}
 }
