@@ -40,7 +40,7 @@ func openBrowser(t *testing.T) *browser {
 	}
 	// The document is our own, and Chromium's sandbox has no use for root.
 	cmd := exec.Command("chromium", "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars",
-		"--no-first-run", "--disable-background-networking", "--disable-component-update", "--proxy-server=127.0.0.1:9",
+		"--no-first-run", "--disable-breakpad", "--disable-background-networking", "--disable-component-update", "--proxy-server=127.0.0.1:9",
 		"--user-data-dir="+t.TempDir(), "--remote-debugging-pipe", "about:blank")
 	cmd.ExtraFiles = []*os.File{hearing, talking}
 	var complaints strings.Builder
