@@ -68,6 +68,8 @@ func scaleOf(targets ...finding.Record) scale {
 	switch {
 	case least < 1e3 && most < 1e5:
 		return scale{"us", 1, 1}
+	case least < 1e6 && most >= 1e7:
+		return scale{"ms", 1e3, 1} // or a row would not fit
 	case least < 1e6 || most == 0:
 		return scale{"ms", 1e3, 3}
 	}

@@ -87,6 +87,7 @@ func TestHTMLOfARunThatFailed(t *testing.T) {
 	}{
 		"nothing":     {nil, []string{"did not come to its end"}},
 		"no summary":  {run[:500], []string{"did not come to its end", "before the figures", "over the run"}},
+		"not met":     {[]finding.Record{run[0], measured("x", 5e6).Set("p99_us", 9e6).Set("failed", []string{"loss=0 (2%)"}).Set("clock", "sun-dial")}, []string{"Not as expected: loss=0 (2%)", "5.000 s", "Clock sun-dial, good", "<title>Handshake latency: x (10.0.2.2:80)</title>"}},
 		"error":       {append(run[:2:2], failed), []string{"The run failed: send: network is down", "look at &lt;eth0&gt;"}},
 		"interrupted": {append(run[:2:2], stopped), []string{"was interrupted", "dropped 3 arrivals", "connection tracking", "a &amp; b"}},
 	} {
@@ -215,6 +216,11 @@ func TestSVG(t *testing.T) {
 		l.add(r, 40)
 	}
 	golden(t, "timeline.svg", string(timelineSVG(&l, scale{"ms", 1000, 3}, time.UTC)))
+	var apart timeline
+	for n, us := range []float64{4.2, 1500, 80, 2.1e6} {
+		apart.add(finding.New("rtt").Set("at", noon.Add(time.Duration(n)*time.Minute)).Set("rtt_us", us), 40)
+	}
+	golden(t, "timeline-log.svg", string(timelineSVG(&apart, scale{"ms", 1000, 3}, time.UTC)))
 	for _, nothing := range []template.HTML{histogramSVG(nil, scaleOf(), nil), timelineSVG(&timeline{}, scaleOf(), nil)} {
 		if nothing != "" {
 			t.Error(nothing)

@@ -97,6 +97,8 @@ func TestTextLatency(t *testing.T) {
 		{"verbose", func(o *Options) { o.Verbose = true }, run},
 		{"quiet", func(o *Options) { o.Quiet = true }, run},
 		{"interrupted", nil, run[:3]},
+		{"apart", nil, []finding.Record{measured("10.0.2.2:80", 123456.7).Set("min_us", 0.5).Set("p90_us", 1234567.8).Set("p95_us", 2345678.9).
+			Set("p99_us", 3456789.0).Set("max_us", 98765432.1).Set("stddev_us", 2345678.9).Set("jitter_us", 3456789.0)}},
 		{"many", nil, append(many[:len(many):len(many)], measurementSummary())},
 		{"many-long", nil, long},
 		{"many-verbose", func(o *Options) { o.Verbose = true }, many},
