@@ -38,6 +38,7 @@ type PacketConn struct {
 // receiver is the receiving half: a ring, or a queue of batches.
 type receiver interface {
 	receive(ctx context.Context, arrivals []wire.Arrival) (int, error)
+	pending() bool
 	drops() uint64
 	close() error
 }
@@ -211,6 +212,13 @@ func (c *PacketConn) Send(batch []wire.Departure) error {
 	}
 	return c.tx.send(batch)
 }
+
+// Pending reports whether any frame has arrived that the caller of Receive has
+// not been given, or has not yet come back from. A ring shows only blocks that
+// the kernel has handed over: if it is false, all that arrived longer than 4 ms
+// before the call is dealt with, but for the delays of a timer. It may be called
+// at any time.
+func (c *PacketConn) Pending() bool { return c.rx.pending() }
 
 // Drops counts the frames that passed the filter and found no room.
 func (c *PacketConn) Drops() uint64 { return c.rx.drops() }

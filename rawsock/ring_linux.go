@@ -36,6 +36,9 @@ const (
 type ring struct {
 	conn   *socket.Conn
 	closed atomic.Bool
+	// held says that the consumer has frames that it has not come back from,
+	// or that more are being read.
+	held atomic.Bool
 
 	mu      sync.Mutex // held while the ring is read or unmapped
 	mem     []byte     // nil when unmapped
@@ -99,9 +102,13 @@ func (r *ring) receive(ctx context.Context, arrivals []wire.Arrival) (int, error
 		if r.closed.Load() {
 			return 0, opError("receive", networkPacket, nil, "", net.ErrClosed)
 		}
+		// Before a block goes back to the kernel, so that nothing is out of
+		// sight in between.
+		r.held.Store(true)
 		if n := r.take(arrivals); n > 0 {
 			return n, nil
 		}
+		r.held.Store(false)
 		if err := r.wait(ctx); err != nil {
 			return 0, err
 		}
@@ -128,6 +135,26 @@ func (r *ring) wait(ctx context.Context) error {
 		return ctx.Err()
 	}
 	return opError("receive", networkPacket, nil, "", err)
+}
+
+// pending reports whether the kernel has handed over a block that is not read
+// to its end, or the consumer has frames. The memory itself may be unmapped at
+// any time, so the kernel is asked.
+func (r *ring) pending() bool {
+	if r.held.Load() {
+		return true
+	}
+	ready := false
+	raw, err := r.conn.SyscallConn()
+	if err == nil {
+		err = raw.Control(func(fd uintptr) {
+			fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+			n, err := unix.Poll(fds, 0)
+			ready = err == nil && n > 0 && fds[0].Revents&unix.POLLIN != 0
+		})
+	}
+	// A reader that began after the first look may have emptied the ring.
+	return err == nil && ready || r.held.Load()
 }
 
 // header returns the current block's header.

@@ -141,6 +141,9 @@ type Tap interface {
 	// Receive is like a Link's; Arrival.Outgoing tells the directions apart.
 	// What was sent through a Link is among it, if it passed the device.
 	Receive(ctx context.Context, batch []wire.Arrival) (int, error)
+	// Pending is like a Link's, but for what arrived within the last few
+	// milliseconds.
+	Pending() bool
 	// Drops counts the arrivals that the kernel had no room for.
 	Drops() uint64
 	// Close releases the socket. A Receive under way returns net.ErrClosed.

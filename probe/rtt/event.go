@@ -47,7 +47,7 @@ func listener(strays func()) func(wire.Arrival) (event, bool) {
 		h, ok := ear.Hear(a)
 		if ok {
 			e := reply(&h)
-			if e.kind == challenged || h.Answers(e.isn) {
+			if e.valid(&h) {
 				e.user = time.Now()
 				return e, true
 			}
@@ -58,22 +58,27 @@ func listener(strays func()) func(wire.Arrival) (event, bool) {
 }
 
 // observer makes events of what a tap hears: departures, and replies.
-func observer() func(wire.Arrival) (event, bool) {
+func observer(strays func()) func(wire.Arrival) (event, bool) {
 	ear := probe.Ear{NoOptions: true}
 	var segment wire.Segment
 	return func(a wire.Arrival) (event, bool) {
 		if a.Outgoing {
 			return departure(a, &segment)
 		}
-		h, ok := ear.Hear(a)
-		if !ok {
-			return event{}, false
+		if h, ok := ear.Hear(a); ok {
+			e := reply(&h)
+			if e.device = a.Interface; e.valid(&h) {
+				return e, true
+			}
 		}
-		e := reply(&h)
-		e.device = a.Interface
-		return e, e.kind == replied && h.Answers(e.isn)
+		strays()
+		return event{}, false
 	}
 }
+
+// valid reports whether the event proves that its sender has seen a SYN, as
+// far as the reply itself can tell.
+func (e *event) valid(h *probe.Heard) bool { return e.kind == challenged || h.Answers(e.isn) }
 
 // departure is the event of a SYN that leaves; scratch is for parsing.
 func departure(a wire.Arrival, scratch *wire.Segment) (event, bool) {

@@ -121,6 +121,7 @@ func (w *fakeWorld) Tap(string, ...netip.AddrPort) (link.Tap, error) {
 // fakeTap hears what the world's links do.
 type fakeTap struct{ arrivals chan wire.Arrival }
 
+func (t *fakeTap) Pending() bool { return len(t.arrivals) > 0 }
 func (t *fakeTap) Drops() uint64 { return 0 }
 func (t *fakeTap) Close() error  { return nil }
 func (t *fakeTap) Receive(ctx context.Context, batch []wire.Arrival) (int, error) {

@@ -6,9 +6,7 @@ import (
 	"github.com/tcpscope/tcpscope/probe/finding"
 )
 
-// take matches an event with its exchange. tapped says that the tap heard it;
-// what the link hears comes by the tap as well, so only the link's events are
-// counted and answered.
+// take matches an event with its exchange. tapped says that the tap heard it.
 func (r *run) take(e *event, tapped bool) {
 	t, slot, known := r.endpoints(e.local, e.remote)
 	if !known || tapped && t.device != e.device {
@@ -17,7 +15,9 @@ func (r *run) take(e *event, tapped bool) {
 	}
 	if e.kind == challenged {
 		r.stray(tapped)
-		r.out.ResetAt(e.local, e.remote, e.isn)
+		if r.counts(tapped) {
+			r.out.ResetAt(e.local, e.remote, e.isn)
+		}
 		return
 	}
 	x := &t.exchanges[slot]
@@ -25,70 +25,66 @@ func (r *run) take(e *event, tapped bool) {
 	switch {
 	case n == 0 || n > t.sent || r.plan.slot(n) != slot:
 		r.stray(tapped)
-	case tapped && n != x.n:
-		// Of a probe long over.
-	case e.kind == left:
+	case e.kind == replied:
+		r.replied(t, x, n, e, tapped)
+	case n == x.n:
 		x.ring.left = e.at
 		r.settle(t, x)
-	case tapped:
-		r.overheard(t, x, e)
-	default:
-		r.replied(t, x, n, e)
 	}
 }
 
-func (r *run) stray(tapped bool) {
-	if !tapped {
-		r.count.strays.Add(1)
+// counts reports whether events from the tap, or from the link, are those that
+// are counted and answered: what comes by both would be twice.
+func (s *Session) counts(tapped bool) bool { return tapped == s.deaf }
+
+func (s *Session) stray(tapped bool) {
+	if s.counts(tapped) {
+		s.count.strays.Add(1)
 	}
 }
 
-// replied takes note of a reply that the link has heard.
-func (r *run) replied(t *target, x *exchange, n uint32, e *event) {
-	if e.reply == finding.SYNACK {
+// replied takes note of a reply.
+func (r *run) replied(t *target, x *exchange, n uint32, e *event, tapped bool) {
+	counts := r.counts(tapped)
+	if counts && e.reply == finding.SYNACK {
 		// Every copy is answered: the first reset may be lost.
-		x.cleared = true
 		r.out.ResetAt(e.local, e.remote, e.isn.Add(1))
+		x.cleared = x.cleared || n == x.n
+	}
+	heard := &x.socket.heard
+	if tapped {
+		heard = &x.ring.heard
 	}
 	switch {
-	case n == x.n && x.socket.heard == 0 && !x.over():
-		x.socket.heard, x.user.heard = e.at, e.user.Sub(r.start)
-		x.note(e)
-		if x.state == waiting && r.observer != nil {
-			x.state = stamping
-			r.rings.push(deadline{t.place, n, r.now() + ringDelay})
+	case n != x.n || *heard != 0 || x.over() && x.reply == "":
+		if !counts {
+			return
 		}
-		r.settle(t, x)
-	case n == x.n && x.socket.heard == 0 && x.reply != "":
-		// The tap heard it long before.
-		x.socket.heard = e.at
-	case n == x.n && x.state != ended:
-		t.stats.Duplicates++
+		if n == x.n && x.state != ended {
+			t.stats.Duplicates++
+		} else {
+			t.stats.Late++
+		}
+	case x.over():
+		*heard = e.at // the other source was first
 	default:
-		t.stats.Late++
+		*heard = e.at
+		if !tapped {
+			x.user.heard = e.user.Sub(r.start)
+		}
+		r.note(t, x, e)
 	}
 }
 
-// overheard takes note of a reply that the tap has heard.
-func (r *run) overheard(t *target, x *exchange, e *event) {
-	if x.ring.heard != 0 || x.over() {
-		return
-	}
-	x.ring.heard = e.at
-	x.note(e)
-	if x.state == waiting {
-		// The link should have it too, and the user's clock with it.
+// note keeps the first reply, and gives the stamps that go with it time to
+// come.
+func (r *run) note(t *target, x *exchange, e *event) {
+	if x.reply == "" {
+		x.reply, x.from, x.ttl = e.reply, e.from, e.ttl
 		x.state = stamping
 		r.rings.push(deadline{t.place, x.n, r.now() + ringDelay})
 	}
 	r.settle(t, x)
-}
-
-// note keeps the first reply.
-func (x *exchange) note(e *event) {
-	if x.reply == "" {
-		x.reply, x.from, x.ttl = e.reply, e.from, e.ttl
-	}
 }
 
 // settle decides about an exchange once there is a reply, with the stamps that
@@ -99,7 +95,7 @@ func (r *run) settle(t *target, x *exchange) {
 		return
 	case x.reply != finding.SYNACK && x.reply != finding.RST:
 		// Nobody asks how long an ICMP error took.
-	case r.observer != nil && (x.socket.heard == 0 || x.ring.left == 0 || x.ring.heard == 0):
+	case r.observer != nil && (x.ring.left == 0 || x.ring.heard == 0), !r.deaf && x.socket.heard == 0:
 		return
 	}
 	r.decide(t, x)

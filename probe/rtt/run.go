@@ -90,12 +90,15 @@ func (r *run) loop(ctx context.Context, yield func(Sample, error) bool) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	interrupted := ctx.Done()
+	var err error
 	for {
 		if ctx.Err() != nil && r.draining == 0 {
 			interrupted = nil
 			r.drain()
 		}
-		err := r.catchUp()
+		if err == nil {
+			err = r.catchUp()
+		}
 		if err == nil {
 			r.expire()
 			err = r.dispatch()
@@ -111,17 +114,13 @@ func (r *run) loop(ctx context.Context, yield func(Sample, error) bool) {
 			break
 		}
 		timer.Reset(r.pause())
-		var tapped <-chan []event
-		if r.observer != nil {
-			tapped = r.observer.Heard
-		}
 		select {
 		case batch, ok := <-r.listener.Heard:
 			if ok { // else the next round says why
 				r.hear(batch)
 			}
-		case batch, ok := <-tapped:
-			r.overhear(batch, ok)
+		case batch, ok := <-r.tapped():
+			err = r.overhear(batch, ok)
 		case <-timer.C:
 		case <-interrupted:
 		}
@@ -215,8 +214,11 @@ func (r *run) pause() time.Duration {
 // that is all that has arrived. It returns an error when the link's has ended.
 func (r *run) catchUp() error {
 	if now := r.now(); !r.answers.empty() && r.answers.peek().at <= now {
-		if pending := r.link.Pending() || r.listener.Pending(); !pending {
+		if !r.unheard() {
 			r.heardUntil = now
+			if r.deaf {
+				r.heardUntil -= ringDelay
+			}
 		} else {
 			r.heardUntil = max(r.heardUntil, now-maxBehind)
 		}
@@ -228,29 +230,54 @@ func (r *run) catchUp() error {
 				return r.listener.Err()
 			}
 			r.hear(batch)
+		case batch, ok := <-r.tapped():
+			if err := r.overhear(batch, ok); err != nil {
+				return err
+			}
 		default:
 			return nil
 		}
 	}
 }
 
+// unheard reports whether anything waits to be heard that may be an answer.
+func (r *run) unheard() bool {
+	if r.deaf && r.observer != nil {
+		return r.tap.Pending() || r.observer.Pending()
+	}
+	return r.link.Pending() || r.listener.Pending()
+}
+
+// tapped delivers what the tap hears; it is nil without one.
+func (r *run) tapped() <-chan []event {
+	if r.observer == nil {
+		return nil
+	}
+	return r.observer.Heard
+}
+
 // overhear takes in what the tap has heard. A tap that goes deaf because its
-// device was down hears again when that comes up.
-func (r *run) overhear(batch []event, ok bool) {
+// device was down hears again when that comes up. Without the tap the link goes
+// on alone, unless it hears nothing.
+func (r *run) overhear(batch []event, ok bool) error {
 	if ok {
 		for i := range batch {
 			r.take(&batch[i], true)
 		}
 		r.observer.Done(batch)
-		return
+		return nil
 	}
 	err := r.observer.Err()
 	r.observer = nil
-	if errors.Is(err, syscall.ENETDOWN) {
+	switch {
+	case errors.Is(err, syscall.ENETDOWN):
 		r.observe()
-		return
+	case r.deaf:
+		return err
+	default:
+		r.untapped = err
 	}
-	r.untapped = err
+	return nil
 }
 
 func (r *run) hear(batch []event) {

@@ -502,21 +502,29 @@ func TestMoods(t *testing.T) {
 				return nil
 			}
 			s := spec(t, 200, time.Duration(1+rng.IntN(50))*ms)
+			if rng.IntN(3) == 0 { // so many probes that the tap alone is heard
+				s.Interval, s.Scope = 2*ms, scope(t, targets(4)...)
+			}
 			s.Timeout = time.Duration(200+rng.IntN(3000)) * ms
 			samples, session := measure(t, w, s)
-			seen := make(map[uint32]bool)
+			seen := make(map[wire.Seq]bool)
 			for _, x := range samples {
-				if seen[x.N] {
+				isn := session.plan.Targets[x.Target].ISN(x.N)
+				if seen[isn] {
 					t.Errorf("seed %d: probe %d twice", seed, x.N)
 				}
-				seen[x.N] = true
-				if want := delays[session.plan.Targets[0].ISN(x.N)]; x.Answered() && x.RTT != want {
+				seen[isn] = true
+				if want := delays[isn]; x.Answered() && x.RTT != want {
 					t.Errorf("seed %d: %+v, not %v", seed, x, want)
 				}
 			}
-			st := session.Stats(0)
-			if len(seen) != 200 || st.Sent+st.NotSent != 200 {
-				t.Errorf("seed %d: %d samples, %+v", seed, len(seen), st)
+			for i := range session.targets {
+				if st := session.Stats(i); st.Sent+st.NotSent != 200 {
+					t.Errorf("seed %d: %+v", seed, st)
+				}
+			}
+			if len(seen) != 200*len(session.targets) {
+				t.Errorf("seed %d: %d samples", seed, len(seen))
 			}
 		})
 	}

@@ -38,6 +38,10 @@ type Session struct {
 	link     link.Link
 	listener *probe.Listener[event]
 	tap      link.Tap // nil without
+	// deaf says that the link hears nothing, and the tap must do for both. It
+	// wakes us once in a few milliseconds, which is right where there is much
+	// to hear, but too late for the user's clock to be of interest.
+	deaf     bool
 	observer *probe.Listener[event]
 
 	rotations map[netip.Addr]*rotation // by source address
@@ -117,14 +121,17 @@ func Open(ctx context.Context, w World, plan Plan) (_ *Session, err error) {
 			s.untapped, s.clock = err, finding.SocketStamp
 		}
 	}
-	s.link, err = w.Open(link.Config{Local: locals, NoTransmitStamps: s.clock != finding.SocketStamp})
-	if err != nil {
+	config := link.Config{Local: locals, NoTransmitStamps: s.clock != finding.SocketStamp}
+	if s.deaf = s.tap != nil && plan.Rate() > manyProbes; s.deaf {
+		config.Local = nil
+	}
+	if s.link, err = w.Open(config); err != nil {
 		return nil, err
 	}
 	calibration, bench := calibrate(ctx, w.Loopback(), s.clock)
 	s.calibration = calibration
 	s.closing.add(bench.close)
-	s.listener = probe.Listen(s.link, listener(func() { s.count.strays.Add(1) }))
+	s.listener = probe.Listen(s.link, listener(func() { s.stray(false) }))
 	s.observe()
 	return s, nil
 }
@@ -161,7 +168,7 @@ func refused(err error) bool { return errors.Is(err, syscall.EPERM) || errors.Is
 // observe listens to the tap, if there is one.
 func (s *Session) observe() {
 	if s.tap != nil {
-		s.observer = probe.Listen(s.tap, observer())
+		s.observer = probe.Listen(s.tap, observer(func() { s.stray(true) }))
 	}
 }
 
@@ -280,6 +287,9 @@ func (s *Session) Progress() Progress {
 	}
 	if s.link != nil {
 		p.Drops = s.link.Drops()
+	}
+	if s.deaf {
+		p.Drops += s.tap.Drops()
 	}
 	return p
 }

@@ -11,6 +11,7 @@ import (
 // Tap is the part of probe/link.Tap that an Eavesdrop stands in for.
 type Tap interface {
 	Receive(ctx context.Context, batch []wire.Arrival) (int, error)
+	Pending() bool
 	Drops() uint64
 	Close() error
 }
