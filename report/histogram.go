@@ -106,16 +106,23 @@ func binScale(bins []bin, s scale) scale {
 // maxBars is how many rows the histogram on a terminal has at most.
 const maxBars = 12
 
+// fewSamples are so few that their histogram would be mostly holes.
+const fewSamples = 5
+
 // drawHistogram draws bins for a terminal. What is there at all has a mark.
 func drawHistogram(bins []bin, s scale) string {
 	bins = coarser(bins, maxBars)
 	s = binScale(bins, s)
-	var most int64
+	var all, most int64
 	var label, count int
 	for _, b := range bins {
+		all += b.n
 		most = max(most, b.n)
 		label = max(label, len(s.format(b.to)))
 		count = max(count, len(Grouped(b.n)))
+	}
+	if all < fewSamples {
+		return ""
 	}
 	room := pageWidth - len("  ") - 2*label - len(" to ") - len(" "+s.unit) - len("  ") - count - len("  ")
 	var b strings.Builder

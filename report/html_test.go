@@ -29,7 +29,7 @@ func course(target string, addr netip.Addr, probes int) (records []finding.Recor
 		case n%251 == 17:
 			r = r.Set("reply", finding.NoReply)
 		case n == 500:
-			r = r.Set("reply", finding.NoReply).Set("detail", "a SYN-ACK came after 1.003 s")
+			r = r.Set("reply", finding.NoReply).Set("late_us", 1003000.0).Set("detail", "a SYN-ACK came after 1.003 s")
 		case n == 700:
 			r = r.Set("reply", finding.LocalRefusal)
 		default:

@@ -61,7 +61,7 @@ func measurement() []finding.Record {
 		runRecord().Set("args", []string{"rtt", "apple.example:80", "-i", "100ms"}),
 		probed("apple.example:80", 1, finding.SYNACK, 20123.4),
 		probed("apple.example:80", 2, finding.RST, 23.4),
-		probed("10.0.2.2", 3, finding.NoReply, 0).Set("detail", "a SYN-ACK came after 2.104 s, too late"),
+		probed("10.0.2.2", 3, finding.NoReply, 0).Set("late_us", 2104000.0).Set("detail", "a SYN-ACK came after 2.104 s, too late"),
 		probed("10.0.2.2", 4, finding.AdminProhibited, 0).Set("from", router).Set("ttl", 62),
 		probed("10.0.2.2", 5, finding.LocalRefusal, 0).Set("detail", "operation not permitted"),
 		probed("10.0.2.2", 6, finding.SYNACK, 1234567.8),
@@ -147,10 +147,13 @@ func TestDrawHistogram(t *testing.T) {
 	if len(lines) != 12 || len(lines[0]) != pageWidth || !strings.HasSuffix(lines[5], "     1  #") || !strings.HasSuffix(lines[11], "    10  #") || !strings.HasSuffix(lines[1], "     0") {
 		t.Errorf("\n%s", got)
 	}
-	for _, empty := range [][]bin{nil, {{1, 2, 0}}, {{1, 1, 5}}} {
-		if got := drawHistogram(empty, scaleOf()); strings.Count(got, "\n") != len(empty) {
-			t.Errorf("%v: %q", empty, got)
+	for _, few := range [][]bin{nil, {{1, 2, 0}}, {{1, 2, fewSamples - 1}}} {
+		if got := drawHistogram(few, scaleOf()); got != "" {
+			t.Errorf("%v: %q", few, got)
 		}
+	}
+	if got := drawHistogram([]bin{{1, 1, fewSamples}}, scaleOf()); strings.Count(got, "\n") != 1 {
+		t.Errorf("%q", got)
 	}
 }
 

@@ -66,7 +66,7 @@ func newMoment(r finding.Record) moment {
 		m = moment{sum: rtt, min: float32(rtt), max: float32(rtt), answered: 1}
 	case reply == finding.LocalRefusal:
 		m.unsent = 1
-	case reply == finding.NoReply && r.Text("detail") == "", reply != finding.NoReply:
+	case reply == finding.NoReply && r.Get("late_us") == nil, reply != finding.NoReply:
 		m.lost = 1
 	default: // something came, after all
 		m.late = 1

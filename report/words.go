@@ -45,6 +45,10 @@ func milliseconds(us float64) string { return strconv.FormatFloat(us/1000, 'f', 
 // "20.123 ms", "1.234 s".
 func duration(us float64) string { return string(appendDuration(nil, us)) }
 
+// Duration writes a measured time in the unit that fits it: "23.4 us",
+// "20.123 ms", "1.234 s".
+func Duration(d time.Duration) string { return duration(float64(d) / float64(time.Microsecond)) }
+
 func appendDuration(b []byte, us float64) []byte {
 	unit, decimals := " us", 1
 	switch {

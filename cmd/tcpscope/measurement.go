@@ -120,6 +120,9 @@ func (m *measurement) targets(session *rtt.Session) error {
 		stats := session.Stats(i)
 		m.received += stats.Received
 		record, failed := session.Summary(i, m.expect)
+		if m.job.settings.machines() {
+			record = record.Set("hdr", stats.HDR())
+		}
 		if stats.Sent == 0 && stats.NotSent > 0 {
 			m.untold = m.untold || failed
 		} else {
@@ -166,15 +169,18 @@ func (m *measurement) update(p rtt.Progress) {
 	}
 	text += fmt.Sprintf(", %s answered, %s lost", report.Grouped(p.Received), report.Grouped(p.Lost))
 	if median := time.Duration(m.median.Load()); len(m.plan.Targets) == 1 && median > 0 {
-		text += fmt.Sprintf(", p50 %.3f ms", median.Seconds()*1000)
+		text += ", p50 " + report.Duration(median)
 	}
 	m.job.progress.Update(int64(p.Sent), int64(total), text)
 }
 
 // tellsAll reports whether anybody is told of single probes: text is not where
 // it is to be quiet.
-func (s settings) tellsAll() bool {
-	return !s.quiet || slices.ContainsFunc(s.outputs, func(o report.Output) bool { return o.Format != report.FormatText })
+func (s settings) tellsAll() bool { return !s.quiet || s.machines() }
+
+// machines reports whether anything but text is written.
+func (s settings) machines() bool {
+	return slices.ContainsFunc(s.outputs, func(o report.Output) bool { return o.Format != report.FormatText })
 }
 
 // noWay reports whether a probe could not be sent because there is no way to

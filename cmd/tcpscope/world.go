@@ -106,7 +106,7 @@ func (w *world) Tap(device string, local ...netip.AddrPort) (link.Tap, error) {
 	if len(w.sinks) == 0 {
 		return conn, nil
 	}
-	return capture.NewEavesdrop(conn, w.sinks...), nil
+	return capture.NewEavesdrop(conn, local, w.sinks...), nil
 }
 
 // Loopback is where clocks are calibrated: the kernel without the user's

@@ -58,6 +58,7 @@ var table = [...]ObjectSpec{
 			{Name: "n", Type: Int, Meaning: "number of the probe to this target, counted from 1"},
 			{Name: "rtt_us", Type: Number, Unit: "us", Meaning: "time from the SYN to its answer, by clock; absent where there is none, or one that may be to a retransmission"},
 			{Name: "user_rtt_us", Type: Number, Unit: "us", Meaning: "the same as a program sees it that looks at the clock before it sends and after it has received"},
+			{Name: "late_us", Type: Number, Unit: "us", Meaning: "time from the SYN to a SYN-ACK that came too late, or may answer a retransmission; reply is no-reply then"},
 			{Name: "reply", Type: Text, Meaning: "what the SYN drew", Words: Reasons()},
 			{Name: "from", Type: Address, Meaning: "source address of the reply, where it is not the target's"},
 			{Name: "ttl", Type: Int, Meaning: "TTL of the reply as it arrived"},

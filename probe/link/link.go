@@ -177,6 +177,13 @@ type ConnectConfig struct {
 	Timeout time.Duration
 }
 
+// ICMPError is an error that an ICMP message has made.
+type ICMPError interface {
+	error
+	// ICMP returns the message's type and code, and who sent it.
+	ICMP() (typ, code uint8, from netip.Addr)
+}
+
 // Connected is what came of a connect().
 type Connected struct {
 	// At is when connect() was called, and Elapsed what it took, by the user's
@@ -190,8 +197,8 @@ type Connected struct {
 	// of anything then.
 	Retransmits int
 	// Err is why there is no connection: ECONNREFUSED for a reset, ETIMEDOUT
-	// for silence, EHOSTUNREACH, ENETUNREACH, EACCES or EPERM for what ICMP
-	// or this host said. Nil if there was one.
+	// for silence, an ICMPError for what the network said, ENETUNREACH, EACCES
+	// or EPERM for what this host did. Nil if there was one.
 	Err error
 	// Local is where it was made from.
 	Local netip.AddrPort

@@ -88,6 +88,7 @@ func (s *Session) connect(ctx context.Context, yield func(Sample, error) bool) {
 			under++
 			t := s.targets[target]
 			t.sent++
+			s.count.sent.Add(1)
 			go func(n uint32) { results <- s.call(calls, t, n) }(t.sent)
 		}
 		wait := time.Duration(math.MaxInt64)
@@ -123,6 +124,7 @@ func (s *Session) call(ctx context.Context, t *target, n uint32) connecting {
 func (c *connecting) sample() Sample {
 	s := Sample{Target: c.target, N: c.n, At: c.At}
 	err := errors.Join(c.err, c.Err)
+	var icmp link.ICMPError
 	switch {
 	case c.Retransmits > 0:
 		// What it took is the kernel's timer more than anything else.
@@ -139,8 +141,9 @@ func (c *connecting) sample() Sample {
 		s.Reply, s.RTT, s.Clock, s.User = finding.RST, c.Elapsed, finding.UserClock, c.Elapsed
 	case errors.Is(err, syscall.ETIMEDOUT):
 		s.Reply = finding.NoReply
-	case errors.Is(err, syscall.EHOSTUNREACH):
-		s.Reply = finding.HostUnreachable
+	case errors.As(err, &icmp):
+		typ, code, from := icmp.ICMP()
+		s.Reply, s.From = finding.ICMP(typ, code), from
 	default:
 		s.Reply, s.Refused = finding.LocalRefusal, err
 	}

@@ -44,6 +44,12 @@ func (c *fakeConnector) Connect(ctx context.Context, config link.ConnectConfig) 
 	}
 }
 
+// prohibited is an ICMP error.
+type prohibited struct{}
+
+func (prohibited) Error() string                            { return "no route to host" }
+func (prohibited) ICMP() (typ, code uint8, from netip.Addr) { return 3, 13, berry }
+
 func TestConnect(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		results := []link.Connected{
@@ -52,7 +58,7 @@ func TestConnect(t *testing.T) {
 			{Elapsed: 2 * time.Second, Err: syscall.ETIMEDOUT, Retransmits: 1},
 			{Elapsed: 1020 * ms, RTT: 20 * ms, Retransmits: 1},
 			{Elapsed: 23 * ms},
-			{Elapsed: 5 * ms, Err: syscall.EHOSTUNREACH},
+			{Elapsed: 5 * ms, Err: prohibited{}},
 			{Err: syscall.EACCES},
 			{},
 		}
@@ -79,7 +85,7 @@ func TestConnect(t *testing.T) {
 			3: {N: 3, Reply: finding.NoReply},
 			4: {N: 4, Reply: finding.NoReply, Late: 1020 * ms},
 			5: {N: 5, Reply: finding.SYNACK, RTT: 23 * ms, Clock: finding.UserClock, User: 23 * ms},
-			6: {N: 6, Reply: finding.HostUnreachable},
+			6: {N: 6, Reply: finding.AdminProhibited, From: berry},
 			7: {N: 7, Reply: finding.LocalRefusal},
 			8: {N: 8, Reply: finding.LocalRefusal},
 		}

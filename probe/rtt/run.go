@@ -18,9 +18,6 @@ const (
 	// ringDelay bounds how long a tap's stamps may take to come after the
 	// reply itself. The ring hands a block over when it is 4 ms old.
 	ringDelay = 50 * time.Millisecond
-	// manyProbes a second, and more, are sent in rounds of roundTime.
-	manyProbes = 1000
-	roundTime  = time.Millisecond
 	// maxDrain bounds how long an interrupted run listens on, to reset what its
 	// last probes opened.
 	maxDrain = time.Second
@@ -309,9 +306,7 @@ func (r *run) expire() {
 func (r *run) dispatch() error {
 	if now := r.now(); now >= r.round {
 		r.fill()
-		if r.plan.Rate() > manyProbes {
-			r.round = now + roundTime
-		}
+		r.round = now + r.plan.round()
 		return r.send()
 	}
 	return nil
@@ -402,6 +397,7 @@ func (r *run) departed(o owner, d *wire.Departure, now time.Duration) {
 		r.refuse(o.target, o.n, d.Err)
 		return
 	}
+	r.count.sent.Add(1)
 	x.user.left, x.socket.left, x.stamped = now, d.At.UnixNano(), d.KernelStamp
 	r.answers.push(deadline{o.target.place, o.n, now + r.plan.Spec.Timeout})
 }

@@ -41,7 +41,7 @@ func (s *Sample) Answered() bool { return s.Reply == finding.SYNACK || s.Reply =
 func (s *Sample) Record(plan Plan) finding.Record {
 	t := &plan.Targets[s.Target]
 	r := finding.New("rtt").
-		Set("target", t.Name).
+		Set("target", t.name()).
 		Set("addr", t.Addr.Addr()).
 		Set("port", t.Addr.Port()).
 		Set("n", s.N)
@@ -51,12 +51,15 @@ func (s *Sample) Record(plan Plan) finding.Record {
 			r = r.Set("user_rtt_us", microseconds(s.User))
 		}
 	}
+	if s.Late > 0 {
+		r = r.Set("late_us", microseconds(s.Late))
+	}
 	r = r.Set("reply", s.Reply)
-	if s.From.IsValid() {
+	if s.From.IsValid() && s.From != t.Addr.Addr() {
+		r = r.Set("from", s.From)
+	}
+	if s.TTL > 0 { // connect() does not tell
 		r = r.Set("ttl", s.TTL)
-		if s.From != t.Addr.Addr() {
-			r = r.Set("from", s.From)
-		}
 	}
 	return r.Set("clock", s.Clock).Set("at", s.At).Set("detail", s.detail())
 }

@@ -184,9 +184,11 @@ func (s *Session) route() (device string, err error) {
 			continue
 		}
 		if s.rotations[path.Source] == nil {
-			if s.rotations[path.Source], err = reserve(s.world, path.Source, s.plan.Spec.SourcePort, s.plan.Ports); err != nil {
+			r, err := reserve(s.world, path.Source, s.plan.Spec.SourcePort, s.plan.Ports)
+			if err != nil {
 				return "", err
 			}
+			s.rotations[path.Source] = r
 		}
 		// Targets of one look share their template.
 		look := link.Path{MSS: path.MSS, Window: path.Window, WindowScale: path.WindowScale}
@@ -255,10 +257,8 @@ func (s *Session) report(t *target, x Sample) {
 	case x.Reply == finding.LocalRefusal:
 		t.refused = x.Refused
 	case x.Answered():
-		s.count.sent.Add(1)
 		s.count.received.Add(1)
 	default:
-		s.count.sent.Add(1)
 		s.count.lost.Add(1)
 	}
 	s.done = append(s.done, x)

@@ -65,6 +65,14 @@ type Target struct {
 	isn wire.Seq
 }
 
+// name is the target as it was asked for.
+func (t *Target) name() string {
+	if t.Name != "" {
+		return t.Name
+	}
+	return t.Addr.Addr().String()
+}
+
 // Plan is all that will be sent, decided before anything is.
 type Plan struct {
 	Spec    Spec
@@ -122,6 +130,19 @@ func (p *Plan) schedule() schedule {
 		turns:   uint64(targets),
 		stagger: min(p.Spec.Interval/time.Duration(targets), maxStagger),
 	}
+}
+
+// manyProbes is how many a second are too many to be dealt with one by one.
+const manyProbes = 1000
+
+// round is the time between two batches; zero where there are not many
+// probes, and each leaves by itself. It is a small part of the interval, so
+// that the probes of one target stay apart.
+func (p *Plan) round() time.Duration {
+	if p.Rate() <= manyProbes {
+		return 0
+	}
+	return min(max(p.Spec.Interval/20, time.Millisecond), 4*time.Millisecond)
 }
 
 // slot is the place of the nth probe's source port among a target's.

@@ -218,19 +218,15 @@ func (s *Stats) Jitter() time.Duration {
 
 // mostBins is how many bars a summary's histogram has at most: as many as
 // leave room for other lines on a terminal.
-const mostBins = 12
+const mostBins = 40
 
 // Summary is the target's rtt-summary object, but for what Stats do not know:
 // error_us, failed, detail. A figure that no sample speaks for is absent, as
 // are deviation and jitter below two samples, and late, duplicates, resets,
 // icmp_errors and not_sent where there are none.
 func (s *Stats) Summary(t Target) finding.Record {
-	name := t.Name
-	if name == "" {
-		name = t.Addr.Addr().String()
-	}
 	r := finding.New("rtt-summary").
-		Set("target", name).
+		Set("target", t.name()).
 		Set("addr", t.Addr.Addr()).
 		Set("port", t.Addr.Port()).
 		Set("sent", s.Sent).
@@ -272,11 +268,22 @@ func (s *Stats) times(r finding.Record) finding.Record {
 	if s.steps > 0 {
 		r = r.Set("jitter_us", microseconds(s.Jitter()))
 	}
-	// The encoder writes to memory: it has no errors of its own.
-	if hdr, err := s.histogram.Encode(hdrhistogram.V2CompressedEncodingCookieBase); err == nil {
-		r = r.Set("hdr", string(hdr))
-	}
 	return r
+}
+
+// HDR is the histogram as HDR histograms are exchanged (V2, compressed,
+// base64): the hdr field, which Summary leaves out because only programs read
+// it, and it costs more than all the rest. It is "" without samples.
+func (s *Stats) HDR() string {
+	if s.Received == 0 {
+		return ""
+	}
+	// The encoder writes to memory: it has no errors of its own.
+	hdr, err := s.histogram.Encode(hdrhistogram.V2CompressedEncodingCookieBase)
+	if err != nil {
+		return ""
+	}
+	return string(hdr)
 }
 
 // microseconds is a time as records have it, with the nanoseconds as

@@ -316,7 +316,7 @@ func TestSummaryLeavesOut(t *testing.T) {
 		if got, want := plain(r), "target=192.0.2.1 addr=192.0.2.1 port=443 "+tc.want; got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}
-		if has := r.Get("hdr") != nil && r.Get("histogram") != nil; has != (tc.stats.Received > 0) {
+		if has := tc.stats.HDR() != "" && r.Get("histogram") != nil; has != (tc.stats.Received > 0) {
 			t.Errorf("histograms of %d samples: %v", tc.stats.Received, has)
 		}
 	}
@@ -356,7 +356,7 @@ func TestHDRMerges(t *testing.T) {
 
 func decoded(t *testing.T, s *Stats) *hdrhistogram.Histogram {
 	t.Helper()
-	h, err := hdrhistogram.Decode([]byte(s.Summary(Target{}).Text("hdr")))
+	h, err := hdrhistogram.Decode([]byte(s.HDR()))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,7 +2,9 @@ package capture
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
+	"net/netip"
 	"time"
 
 	"github.com/tcpscope/tcpscope/rawsock/wire"
@@ -20,22 +22,42 @@ type Tap interface {
 // directions, with that tap's stamps.
 type Eavesdrop struct {
 	Tap
+	local map[netip.AddrPort]bool
 	sinks []Sink
 }
 
-// NewEavesdrop returns an Eavesdrop on tap. Closing it closes the tap, not the
-// sinks.
-func NewEavesdrop(tap Tap, sinks ...Sink) *Eavesdrop { return &Eavesdrop{tap, sinks} }
+// NewEavesdrop returns an Eavesdrop on tap, on the side of these local
+// endpoints. Closing it closes the tap, not the sinks.
+func NewEavesdrop(tap Tap, local []netip.AddrPort, sinks ...Sink) *Eavesdrop {
+	e := &Eavesdrop{tap, make(map[netip.AddrPort]bool, len(local)), sinks}
+	for _, l := range local {
+		e.local[l] = true
+	}
+	return e
+}
 
-// Receive receives a batch and tells the sinks of all of it.
+// Receive receives a batch and tells the sinks of it.
 func (e *Eavesdrop) Receive(ctx context.Context, batch []wire.Arrival) (int, error) {
 	n, err := e.Tap.Receive(ctx, batch)
 	for i := range batch[:n] {
-		for _, s := range e.sinks {
-			s.Segment(batch[i].At, batch[i].Datagram, batch[i].Outgoing)
+		if a := &batch[i]; e.ours(a) == a.Outgoing {
+			for _, s := range e.sinks {
+				s.Segment(a.At, a.Datagram, a.Outgoing)
+			}
 		}
 	}
 	return n, err
+}
+
+// ours reports whether one of the local endpoints has sent a datagram. On
+// loopback each passes twice, and that the other end's leaves, or ours
+// arrives, is not our end's to see.
+func (e *Eavesdrop) ours(a *wire.Arrival) bool {
+	h, payload, err := wire.ParseHeader(a.Datagram)
+	if err != nil || h.Protocol != wire.ProtocolTCP || len(payload) < 2 {
+		return false
+	}
+	return e.local[netip.AddrPortFrom(h.Src, binary.BigEndian.Uint16(payload))]
 }
 
 // lastWords is how long a tap may keep what has passed the device. The ring of
