@@ -1,0 +1,229 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"math"
+	"net/netip"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tcpscope/tcpscope/rawsock/netlab"
+	"github.com/tcpscope/tcpscope/rawsock/wire"
+)
+
+// distant is ant and apple with so much delay and loss each way, and a link
+// that remembers everything.
+func distant(delay time.Duration, loss float64) netlab.Topology {
+	topology := netlab.Pair()
+	link := &topology.Links[0]
+	link.Log = 1 << 16
+	link.AtoB = netlab.Shape{Delay: delay, Loss: loss, Seed: 1}
+	link.BtoA = netlab.Shape{Delay: delay, Loss: loss, Seed: 2}
+	return topology
+}
+
+// fate is what became of a SYN on the link.
+type fate struct {
+	from netip.AddrPort
+	iss  wire.Seq
+	// delivered says that it arrived; answers counts the SYN-ACKs that it drew,
+	// and answered says that the first of them arrived too.
+	delivered, answered bool
+	answers             int
+}
+
+// passed is what went over the link between ant and apple.
+type passed struct {
+	syns []*fate // in order
+	// synAcks, acks and resets count segments that entered the link, whether
+	// they arrived or not: from apple, from apple, from ant.
+	synAcks, acks, resets int
+}
+
+// passages reads the link's memory from a point on.
+func passages(t *testing.T, lab *netlab.Lab, since time.Time) (p passed) {
+	t.Helper()
+	type key struct {
+		from netip.AddrPort
+		iss  wire.Seq
+	}
+	last := make(map[key]*fate)
+	// What is lost leaves the link before what is delayed.
+	all := lab.Passages("ant", "apple")
+	slices.SortStableFunc(all, func(a, b netlab.Passage) int { return a.In.Compare(b.In) })
+	for _, x := range all {
+		h, payload, err := wire.ParseHeader(x.Datagram)
+		if err != nil {
+			t.Fatal(err)
+		}
+		g, err := wire.ParseSegment(payload)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if x.In.Before(since) {
+			continue
+		}
+		switch {
+		case x.FromA && g.Flags == wire.SYN:
+			f := &fate{from: netip.AddrPortFrom(h.Src, g.SrcPort), iss: g.Seq, delivered: x.Fate == netlab.Forwarded}
+			if last[key{f.from, f.iss}] != nil {
+				t.Errorf("a SYN from %v was sent twice", f.from)
+			}
+			last[key{f.from, f.iss}] = f
+			p.syns = append(p.syns, f)
+		case !x.FromA && g.Flags == wire.SYN|wire.ACK:
+			p.synAcks++
+			f := last[key{netip.AddrPortFrom(h.Dst, g.DstPort), g.Ack - 1}]
+			if f == nil {
+				t.Fatalf("a SYN-ACK to port %d answers no SYN", g.DstPort)
+			}
+			f.answers++
+			f.answered = f.answered || f.answers == 1 && x.Fate == netlab.Forwarded
+		case !x.FromA && g.Flags == wire.ACK:
+			p.acks++
+		case x.FromA && g.Flags == wire.RST:
+			p.resets++
+		default:
+			t.Errorf("from ant %v: %v seq %d ack %d", x.FromA, g.Flags, g.Seq, g.Ack)
+		}
+	}
+	return p
+}
+
+// TestLiveRTTLoss: the loss is what the link has lost, probe for probe. Source
+// ports are used again many times, also where apple keeps a half-open
+// connection because our resets were lost: to a SYN from there it answers with
+// a bare ACK (RFC 5961, Section 4). They are few.
+func TestLiveRTTLoss(t *testing.T) {
+	const probes, loss = 1000, 0.1
+	repeat(t, func(t *testing.T) {
+		// What one run leaves half-open would answer to the next.
+		lab := netlab.Start(t, distant(2*time.Millisecond, loss))
+		l := latenciesFrom(t, lab.Host("ant"), fmt.Sprintf("-c %d -i 1ms --timeout 300ms 10.0.0.2:80", probes))
+		samples, summary := l.samples["10.0.0.2:80"], l.summaries["10.0.0.2:80"]
+		link := passages(t, lab, time.Time{})
+		if len(samples) != probes || len(link.syns) != probes {
+			t.Fatalf("exit status %d, %d samples, %d SYNs; %s", l.status, len(samples), len(link.syns), l.stderr)
+		}
+		replies := make(map[int]string)
+		for _, o := range samples {
+			replies[o.N] = o.Reply
+		}
+		dropped, refused := 0, 0
+		for i, f := range link.syns {
+			want := "no-reply"
+			switch {
+			case f.answered:
+				want = "syn-ack"
+			case f.delivered && f.answers == 0:
+				refused++
+			default:
+				dropped++
+			}
+			if got := replies[i+1]; got != want {
+				t.Errorf("probe %d is reported as %s, want %s: %+v", i+1, got, want, *f)
+			}
+		}
+		if summary.Sent != probes || summary.Received != probes-dropped-refused {
+			t.Errorf("%+v, want %d lost and %d refused", summary, dropped, refused)
+		}
+		share := float64(dropped) / probes
+		interval := 2.58 * math.Sqrt(share*(1-share)/probes) // of 99 %
+		if summary.Loss == nil || math.Abs(*summary.Loss-share) > interval {
+			t.Errorf("%+v, want a loss of %v ± %v", summary, share, interval)
+		}
+		if refused > link.acks || refused > probes/50 {
+			t.Errorf("%d SYNs met a half-open connection; %d bare ACKs", refused, link.acks)
+		}
+		t.Logf("%d of %d dropped, %d met a half-open connection", dropped, probes, refused)
+	})
+}
+
+// TestLiveRTTMillisecond: a probe each millisecond over a path of twenty:
+// nothing is lost, and apple's kernel sees a SYN and an RST for each of them
+// and nothing else.
+func TestLiveRTTMillisecond(t *testing.T) {
+	const probes, delay = 1000, 10 * time.Millisecond
+	lab := netlab.Start(t, distant(delay, 0))
+	ant, apple := lab.Host("ant"), lab.Host("apple")
+	repeat(t, func(t *testing.T) {
+		began, before, ours := time.Now(), kernelCounters(t, apple), kernelCounters(t, ant)
+		l := latenciesFrom(t, ant, fmt.Sprintf("-c %d -i 1ms 10.0.0.2:80", probes))
+		await(t, "the last reset", func() bool { return halfOpen(t, apple) == 0 })
+		after := kernelCounters(t, apple)
+		for counter, want := range map[string]int{
+			"Tcp InSegs": 2 * probes, "Tcp OutSegs": probes, "Tcp OutRsts": 0, "Tcp RetransSegs": 0, "Tcp InErrs": 0,
+			"Tcp PassiveOpens": 0, "Tcp AttemptFails": probes, "Tcp EstabResets": 0,
+			"TcpExt EmbryonicRsts": probes, "TcpExt TCPChallengeACK": 0, "TcpExt TCPSYNChallenge": 0, "TcpExt TCPTimeouts": 0,
+			"TcpExt ListenDrops": 0, "TcpExt ListenOverflows": 0, "TcpExt TCPReqQFullDrop": 0, "TcpExt TCPReqQFullDoCookies": 0,
+			"TcpExt SyncookiesSent": 0, "TcpExt PAWSEstab": 0, "TcpExt TCPOrigDataSent": 0,
+		} {
+			if got := after[counter] - before[counter]; got != want {
+				t.Errorf("apple's %s: %d, want %d", counter, got, want)
+			}
+		}
+		if n := kernelCounters(t, ant)["Tcp OutRsts"] - ours["Tcp OutRsts"]; n != 0 {
+			t.Errorf("ant's kernel has sent %d resets of its own", n)
+		}
+		if link := passages(t, lab, began); len(link.syns) != probes || link.synAcks != probes || link.resets != probes || link.acks != 0 {
+			t.Errorf("%d SYNs, %d SYN-ACKs, %d resets and %d bare ACKs on the link, want %d each and none", len(link.syns), link.synAcks, link.resets, link.acks, probes)
+		}
+		summary := l.summaries["10.0.0.2:80"]
+		if summary.Sent != probes || summary.Received != probes || summary.Late != 0 || *summary.Loss != 0 || l.status != 0 {
+			t.Errorf("exit status %d: %+v; %s", l.status, summary, l.stderr)
+		}
+		for _, o := range l.samples["10.0.0.2:80"] {
+			if shortest := float64((2 * delay).Microseconds()); o.RTT < shortest || o.User < o.RTT {
+				t.Errorf("probe %d took %v us, %v us by the user's clock", o.N, o.RTT, o.User)
+			}
+		}
+	})
+}
+
+// TestLiveRTTDuration: a run of half a second is one.
+func TestLiveRTTDuration(t *testing.T) {
+	lab := netlab.Start(t, netlab.Pair())
+	l := latenciesFrom(t, lab.Host("ant"), "--duration 500ms -i 100ms 10.0.0.2:80 10.0.0.2:7")
+	for _, endpoint := range []string{"10.0.0.2:80", "10.0.0.2:7"} {
+		if s := l.summaries[endpoint]; s.Sent != 5 || s.Received != 5 {
+			t.Errorf("%s: %+v", endpoint, s)
+		}
+	}
+}
+
+// kernelCounters are those of a host's kernel, as nstat names them but for the
+// space: "TcpExt EmbryonicRsts".
+func kernelCounters(t *testing.T, host *netlab.Node) map[string]int {
+	t.Helper()
+	counters := make(map[string]int)
+	err := host.Do(func() error {
+		for _, file := range []string{"snmp", "netstat"} {
+			text, err := os.ReadFile("/proc/thread-self/net/" + file)
+			if err != nil {
+				return err
+			}
+			lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+			for ; len(lines) >= 2; lines = lines[2:] {
+				names, values := strings.Fields(lines[0]), strings.Fields(lines[1])
+				for i := range names[1:] {
+					n, err := strconv.Atoi(values[i+1])
+					if err != nil {
+						return err
+					}
+					counters[strings.TrimSuffix(names[0], ":")+" "+names[i+1]] = n
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return counters
+}
