@@ -12,8 +12,9 @@ import "github.com/tcpscope/tcpscope/probe/finding"
 // Writer takes the records of a run, from the first, which is of kind run, to
 // the last, the summary. It is for one goroutine at a time.
 type Writer interface {
-	// Write reports a record. An error is about the output, and comes once.
-	Write(r finding.Record) error
+	// Write reports records, those of one call in as few system calls as
+	// possible. An error is about the output, and comes once.
+	Write(records ...finding.Record) error
 	// Close ends the output so that it is whole and valid, whatever has been
 	// written so far.
 	Close() error

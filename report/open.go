@@ -61,12 +61,13 @@ func Open(outputs []Output, o Options) (Writer, error) {
 	}
 	m := &multi{show: o.Show}
 	for i, out := range outputs {
-		w, err := start(out, files[i], fresh[i], o)
+		g := &gate{WriteCloser: files[i]}
+		w, err := start(out, g, fresh[i], o)
 		if err != nil {
 			abandon(files)
 			return nil, fmt.Errorf("-o %q: %w", out, err)
 		}
-		m.writers = append(m.writers, w)
+		m.outputs = append(m.outputs, output{w, g})
 	}
 	return m, nil
 }
@@ -100,7 +101,7 @@ func abandon(files []io.WriteCloser) {
 }
 
 // start makes the writer of an opened output.
-func start(out Output, w io.WriteCloser, fresh bool, o Options) (Writer, error) {
+func start(out Output, w io.WriteCloser, fresh bool, o Options) (recordWriter, error) {
 	switch out.Format {
 	case FormatJSON:
 		return newJSON(w, o.Version)
@@ -112,7 +113,9 @@ func start(out Output, w io.WriteCloser, fresh bool, o Options) (Writer, error) 
 		return newHTML(w, o)
 	}
 	o.Color = o.Color && out.File == ""
-	return newText(w, o), nil
+	t := newText(w, o)
+	t.shown = out.File == ""
+	return t, nil
 }
 
 // sameColumns returns an error unless the rows of kinds fit the header that
@@ -133,42 +136,95 @@ type unclosed struct{ io.Writer }
 
 func (unclosed) Close() error { return nil }
 
-// multi writes to several writers, and goes on with the others when one
+// recordWriter is one output.
+type recordWriter interface {
+	Write(r finding.Record) error
+	Close() error
+}
+
+// gate holds back what is written while it is shut.
+type gate struct {
+	io.WriteCloser
+	shut bool
+	held []byte
+}
+
+func (g *gate) Write(b []byte) (int, error) {
+	if !g.shut {
+		return g.WriteCloser.Write(b)
+	}
+	g.held = append(g.held, b...)
+	return len(b), nil
+}
+
+// open lets everything through that was held back.
+func (g *gate) open() error {
+	g.shut = false
+	if len(g.held) == 0 {
+		return nil
+	}
+	_, err := g.WriteCloser.Write(g.held)
+	g.held = g.held[:0]
+	return err
+}
+
+// output is a writer, and the gate that it writes through.
+type output struct {
+	recordWriter
+	gate *gate
+}
+
+// multi writes to several outputs, and goes on with the others when one
 // fails.
 type multi struct {
-	writers []Writer
+	outputs []output
 	show    []finding.State
 	lost    bool // a reader went away
 }
 
-func (m *multi) Write(r finding.Record) error {
-	if err := r.Validate(); err != nil {
-		return fmt.Errorf("report: %w", err)
-	}
+func (m *multi) Write(records ...finding.Record) error {
 	var errs []error
-	m.writers = slices.DeleteFunc(m.writers, func(w Writer) bool {
-		if _, text := w.(*textWriter); !text && !shown(m.show, r) {
-			return false
+	for _, o := range m.outputs {
+		o.gate.shut = len(records) > 1
+	}
+	for _, r := range records {
+		if err := r.Validate(); err != nil {
+			errs = append(errs, fmt.Errorf("report: %w", err))
+			break
 		}
-		err := w.Write(r)
-		if err != nil {
-			errs = append(errs, m.quiet(err))
-			_ = w.Close() // says the same once more
-		}
-		return err != nil
-	})
-	if len(m.writers) == 0 && m.lost && len(errs) > 0 {
+		m.each(&errs, func(o output) error {
+			if _, text := o.recordWriter.(*textWriter); !text && !shown(m.show, r) {
+				return nil
+			}
+			return o.Write(r)
+		})
+	}
+	m.each(&errs, func(o output) error { return o.gate.open() })
+	if len(m.outputs) == 0 && m.lost && len(errs) > 0 {
 		errs = append(errs, ErrNoReader)
 	}
 	return errors.Join(errs...)
 }
 
+// each calls f with every output, and drops those that fail.
+func (m *multi) each(errs *[]error, f func(output) error) {
+	m.outputs = slices.DeleteFunc(m.outputs, func(o output) bool {
+		err := f(o)
+		if err != nil {
+			*errs = append(*errs, m.quiet(err))
+			o.gate.shut = false
+			_ = o.Close() // says the same once more
+		}
+		return err != nil
+	})
+}
+
 func (m *multi) Close() error {
 	var errs []error
-	for _, w := range m.writers {
-		errs = append(errs, m.quiet(w.Close()))
+	for _, o := range m.outputs {
+		errs = append(errs, m.quiet(o.Close()))
 	}
-	m.writers = nil
+	m.outputs = nil
 	return errors.Join(errs...)
 }
 

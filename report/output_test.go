@@ -107,10 +107,20 @@ func openFiles(t *testing.T, dir string, formats ...Format) (Writer, *strings.Bu
 	return w, &stdout
 }
 
-func mustWrite(t *testing.T, w Writer, records ...finding.Record) {
+// mustWrite writes to a Writer or to a recordWriter, one record at a time.
+func mustWrite(t *testing.T, w any, records ...finding.Record) {
 	t.Helper()
 	for _, r := range records {
-		if err := w.Write(r); err != nil {
+		var err error
+		switch w := w.(type) {
+		case Writer:
+			err = w.Write(r)
+		case recordWriter:
+			err = w.Write(r)
+		default:
+			t.Fatalf("%T is no writer", w)
+		}
+		if err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -23,6 +23,7 @@ const collapseAbove = 20
 type textWriter struct {
 	Options
 	file  io.WriteCloser
+	shown bool // on standard output
 	hosts map[netip.Addr]*host
 	tally map[finding.State]int64
 	// targets are the records of kind rtt-summary.
@@ -139,7 +140,7 @@ func (t *textWriter) segment(r finding.Record) error {
 // error is shown in files only: on a terminal the program's own message
 // stands already.
 func (t *textWriter) error(r finding.Record) error {
-	if _, stdout := t.file.(unclosed); stdout {
+	if t.shown {
 		return nil
 	}
 	return t.print(append(t.findings(), Wrap("error: "+Escape(r.Text("message")), "", pageWidth))...)

@@ -82,20 +82,28 @@ const medianInterval = 100 * time.Millisecond
 func (m *measurement) samples(ctx context.Context, session *rtt.Session) error {
 	told := m.served != nil || m.job.settings.tellsAll()
 	var looked time.Time
-	for sample, err := range session.Run(ctx) {
+	var records []finding.Record
+	for samples, err := range session.Run(ctx) {
 		if err != nil {
 			return err
 		}
-		if noWay(sample.Refused) {
-			m.unsent++
-			m.noWay = sample.Refused
+		records = records[:0]
+		for i := range samples {
+			x := &samples[i]
+			if noWay(x.Refused) {
+				m.unsent++
+				m.noWay = x.Refused
+			}
+			if told {
+				records = append(records, m.known.put(x.Record(m.plan)))
+			}
 		}
 		if now := time.Now(); now.Sub(looked) >= medianInterval {
 			looked = now
 			m.median.Store(int64(session.Stats(0).Quantile(0.5)))
 		}
 		if told {
-			if err := m.tell(m.known.put(sample.Record(m.plan))); err != nil {
+			if err := m.tell(records); err != nil {
 				return err
 			}
 		}
@@ -103,11 +111,14 @@ func (m *measurement) samples(ctx context.Context, session *rtt.Session) error {
 	return nil
 }
 
-// tell passes a probe on.
-func (m *measurement) tell(sample finding.Record) error {
-	err := m.job.report.Write(sample)
-	if m.served != nil {
-		err = errors.Join(err, m.served.Write(sample))
+// tell passes probes on.
+func (m *measurement) tell(samples []finding.Record) error {
+	err := m.job.report.Write(samples...)
+	if m.served == nil {
+		return err
+	}
+	for _, x := range samples {
+		err = errors.Join(err, m.served.Write(x))
 	}
 	return err
 }

@@ -26,6 +26,8 @@ type world struct {
 	// stamps are better, once there is one.
 	sinks  []capture.Sink
 	tapped bool
+	// ring is the size of a tap's ring in octets; zero leaves it to rawsock.
+	ring int
 	// opened is called when a link's sockets are open; nil calls nothing.
 	opened func() error
 }
@@ -88,13 +90,16 @@ func (w *world) Open(c link.Config) (link.Link, error) {
 // TCP, and of an ICMP error that quotes as much.
 const tapSnap = 256
 
+// smallRing has room for what clocks are calibrated with.
+const smallRing = 512 << 10
+
 // Tap opens a packet socket with a ring, with whoever listens in on it.
 func (w *world) Tap(device string, local ...netip.AddrPort) (link.Tap, error) {
 	filter, err := wire.ConversationFilter(local...)
 	if err != nil {
 		return nil, err
 	}
-	config := rawsock.PacketConfig{Filter: filter, Interface: device, Snap: tapSnap}
+	config := rawsock.PacketConfig{Filter: filter, Interface: device, Snap: tapSnap, RingSize: w.ring}
 	if len(w.sinks) > 0 {
 		config.Snap = 0 // who records wants all of it
 	}
@@ -111,7 +116,7 @@ func (w *world) Tap(device string, local ...netip.AddrPort) (link.Tap, error) {
 
 // Loopback is where clocks are calibrated: the kernel without the user's
 // choices, and with nobody who listens in.
-func (w *world) Loopback() rtt.World { return &world{} }
+func (w *world) Loopback() rtt.World { return &world{ring: smallRing} }
 
 func (w *world) Connect(ctx context.Context, c link.ConnectConfig) (link.Connected, error) {
 	if !c.Remote.Addr().IsLoopback() || w.source.IsLoopback() { // clocks are calibrated on loopback

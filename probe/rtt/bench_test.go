@@ -56,7 +56,7 @@ func exchanges(tb testing.TB) func() {
 		if len(r.done) != 1 || !r.done[0].Answered() {
 			tb.Fatalf("%+v", r.done)
 		}
-		r.flush(func(Sample, error) bool { return true })
+		r.flush(func([]Sample, error) bool { return true })
 	}
 }
 

@@ -66,7 +66,7 @@ type connecting struct {
 }
 
 // connect is Run for sessions that time connect().
-func (s *Session) connect(ctx context.Context, yield func(Sample, error) bool) {
+func (s *Session) connect(ctx context.Context, yield func([]Sample, error) bool) {
 	start, timer := time.Now(), time.NewTimer(time.Hour)
 	defer timer.Stop()
 	schedule, under := s.plan.schedule(), 0
@@ -110,7 +110,7 @@ func (s *Session) connect(ctx context.Context, yield func(Sample, error) bool) {
 		}
 	}
 	if ctx.Err() != nil {
-		yield(Sample{}, context.Cause(ctx))
+		yield(nil, context.Cause(ctx))
 	}
 }
 

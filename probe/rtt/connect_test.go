@@ -72,7 +72,7 @@ func TestConnect(t *testing.T) {
 		s.Connect = true
 		session := OpenConnect(t.Context(), c, plan(t, s))
 		got := make(map[uint32]Sample)
-		for x, err := range session.Run(t.Context()) {
+		for x, err := range samplesOf(session, t.Context()) {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -126,7 +126,7 @@ func TestConnectBounds(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
 		var last error
-		for _, err := range session.Run(ctx) {
+		for _, err := range samplesOf(session, ctx) {
 			last = err
 		}
 		if !errors.Is(last, context.DeadlineExceeded) || c.most != maxConnecting || c.under.Load() != 0 {

@@ -2,6 +2,7 @@ package rtt
 
 import (
 	"context"
+	"iter"
 	"math/rand/v2"
 	"net"
 	"net/netip"
@@ -293,6 +294,22 @@ func plan(t testing.TB, s Spec) Plan {
 	return p
 }
 
+// samplesOf is a session's Run, sample by sample.
+func samplesOf(s *Session, ctx context.Context) iter.Seq2[Sample, error] {
+	return func(yield func(Sample, error) bool) {
+		for batch, err := range s.Run(ctx) {
+			if err != nil && !yield(Sample{}, err) {
+				return
+			}
+			for _, x := range batch {
+				if !yield(x, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // measure runs a spec to its end.
 func measure(t testing.TB, w *fakeWorld, s Spec) ([]Sample, *Session) {
 	t.Helper()
@@ -301,7 +318,7 @@ func measure(t testing.TB, w *fakeWorld, s Spec) ([]Sample, *Session) {
 		t.Fatal(err)
 	}
 	var samples []Sample
-	for x, err := range session.Run(t.Context()) {
+	for x, err := range samplesOf(session, t.Context()) {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -28,20 +28,20 @@ const (
 	maxBehind = time.Second
 )
 
-// Run sends the plan's probes and yields a Sample as the fate of each is
-// decided. It ends by itself after the plan's count or duration. When ctx ends
+// Run sends the plan's probes and yields Samples as their fates are decided,
+// several where that happens at once; they are valid until the next. It ends by itself after the plan's count or duration. When ctx ends
 // it sends no more, resets what its last probes have opened, and ends with
 // ctx's error; probes whose fate is not decided by then are not counted. Any
 // other error ends the run as well. A session runs once.
-func (s *Session) Run(ctx context.Context) iter.Seq2[Sample, error] {
-	return func(yield func(Sample, error) bool) {
+func (s *Session) Run(ctx context.Context) iter.Seq2[[]Sample, error] {
+	return func(yield func([]Sample, error) bool) {
 		if s.connector != nil {
 			s.connect(ctx, yield)
 			return
 		}
 		r, err := s.newRun()
 		if err != nil {
-			yield(Sample{}, err)
+			yield(nil, err)
 			return
 		}
 		r.loop(ctx, yield)
@@ -83,7 +83,7 @@ type run struct {
 func (r *run) now() time.Duration { return time.Since(r.start) }
 
 // loop goes round until nothing is waited for.
-func (r *run) loop(ctx context.Context, yield func(Sample, error) bool) {
+func (r *run) loop(ctx context.Context, yield func([]Sample, error) bool) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	interrupted := ctx.Done()
@@ -104,7 +104,7 @@ func (r *run) loop(ctx context.Context, yield func(Sample, error) bool) {
 			return
 		}
 		if err != nil {
-			yield(Sample{}, err)
+			yield(nil, err)
 			return
 		}
 		if r.finished() {
@@ -125,7 +125,7 @@ func (r *run) loop(ctx context.Context, yield func(Sample, error) bool) {
 	if r.draining != 0 {
 		r.abandon()
 		if err := errors.Join(r.send(), context.Cause(ctx)); err != nil {
-			yield(Sample{}, err)
+			yield(nil, err)
 		}
 	}
 }

@@ -346,7 +346,7 @@ func TestUnreachable(t *testing.T) {
 		}
 		defer session.Close()
 		got := make(map[string]int)
-		for x, err := range session.Run(t.Context()) {
+		for x, err := range samplesOf(session, t.Context()) {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -401,7 +401,7 @@ func TestInterrupted(t *testing.T) {
 		defer cancel()
 		var last error
 		samples := 0
-		for _, err := range session.Run(ctx) {
+		for _, err := range samplesOf(session, ctx) {
 			if last = err; err == nil {
 				samples++
 			}
@@ -429,7 +429,7 @@ func TestNoBurst(t *testing.T) {
 		}
 		defer session.Close()
 		n := 0
-		for range session.Run(t.Context()) {
+		for range samplesOf(session, t.Context()) {
 			if n++; n == 5 {
 				time.Sleep(time.Second)
 			}

@@ -265,11 +265,9 @@ func (s *Session) report(t *target, x Sample) {
 }
 
 // flush hands the samples over; false says that nobody wants more.
-func (s *Session) flush(yield func(Sample, error) bool) bool {
-	for i := range s.done {
-		if !yield(s.done[i], nil) {
-			return false
-		}
+func (s *Session) flush(yield func([]Sample, error) bool) bool {
+	if len(s.done) > 0 && !yield(s.done, nil) {
+		return false
 	}
 	clear(s.done)
 	s.done = s.done[:0]
