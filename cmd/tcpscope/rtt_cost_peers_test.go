@@ -1,0 +1,200 @@
+//go:build linux && peers
+
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/tcpscope/tcpscope/rawsock/netlab"
+)
+
+// The work: so many hosts, each probed so often for so many seconds.
+const (
+	hosts       = 1000
+	interval    = 100 * time.Millisecond
+	seconds     = 10
+	totalProbes = hosts * seconds * int(time.Second/interval)
+)
+
+// cost is what a run of a program took.
+type cost struct {
+	// user and system are the processor time of the process, machine is what
+	// all processors spent on anything meanwhile.
+	user, system, machine time.Duration
+	// early and late are KiB resident after 3 s, and shortly before the end.
+	early, late int
+}
+
+func (k cost) own() float64 { return (k.user + k.system).Seconds() }
+
+// contender is a program that does the work. wanted finds in its output what
+// shows that it did.
+type contender struct {
+	name    string
+	command func() *exec.Cmd
+	wanted  string
+	times   int
+}
+
+// TestRTTCost holds the processor time of a thousand targets against that of
+// a C program that sends and receives the same segments.
+func TestRTTCost(t *testing.T) {
+	const rounds, mostTime, mostGrowth = 3, 1.5, 1.1
+	lab := netlab.Start(t, netlab.Pair())
+	ant, apple := lab.Host("ant"), lab.Host("apple")
+	network := netip.MustParsePrefix("10.9.0.0/22")
+	lead(t, ant, apple, network)
+	all := contenders(t, ant.Addr(), network.Addr().Next())
+	costs := make([][]cost, len(all))
+	for range rounds {
+		for i, c := range all {
+			costs[i] = append(costs[i], c.run(t, ant))
+		}
+	}
+	for i, c := range all {
+		var ratios []float64
+		for round, k := range costs[i] {
+			base := costs[0][round]
+			ratios = append(ratios, k.own()/base.own())
+			t.Logf("%-15s %.2f s user, %.2f s system, %.2f times C's; %.2f s in all; %d KiB after 3 s, %d KiB at the end", c.name,
+				k.user.Seconds(), k.system.Seconds(), ratios[round], k.machine.Seconds(), k.early, k.late)
+			if growth := float64(k.late) / float64(k.early); growth > mostGrowth {
+				t.Errorf("%s: memory grows from %d to %d KiB", c.name, k.early, k.late)
+			}
+		}
+		slices.Sort(ratios)
+		if median := ratios[len(ratios)/2]; median > mostTime {
+			t.Errorf("%s takes %.2f times the processor time of C, want %v at most", c.name, median, mostTime)
+		}
+	}
+}
+
+// contenders are the C program and ours, with a line for every probe and with
+// the summary alone.
+func contenders(t *testing.T, source, first netip.Addr) []contender {
+	t.Helper()
+	dir := t.TempDir()
+	loop, targets := filepath.Join(dir, "rttloop"), filepath.Join(dir, "targets")
+	if out, err := exec.Command("gcc", "-O2", "-o", loop, "testdata/rttloop.c").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	var list strings.Builder
+	for addr, n := first, 0; n < hosts; addr, n = addr.Next(), n+1 {
+		fmt.Fprintln(&list, addr)
+	}
+	if err := os.WriteFile(targets, []byte(list.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	// As many source ports as ours takes, where an answer may need two seconds,
+	// and SYNs in rounds of four milliseconds, as ours sends them.
+	const port, firstPort, ports, round = 80, 20000, 24, 4 * time.Millisecond
+	c := []any{source, port, first, hosts, interval.Microseconds(), seconds, firstPort, ports, round.Microseconds()}
+	args := strings.Fields(strings.Trim(fmt.Sprint(c), "[]"))
+	ours := fmt.Sprintf("rtt -p %d -i %v -c %d --targets %s", port, interval, totalProbes/hosts, targets)
+	return []contender{
+		{"C", func() *exec.Cmd { return exec.Command(loop, args...) }, fmt.Sprintf(`%d %[1]d\n`, totalProbes), 1},
+		{"tcpscope rtt", func() *exec.Cmd { return command(ours) }, ` syn-ack n=`, totalProbes},
+		{"tcpscope rtt -q", func() *exec.Cmd { return command(ours + " -q") }, fmt.Sprintf(` %d +0\.0%%`, totalProbes/hosts), hosts},
+	}
+}
+
+// run does the work once.
+func (c contender) run(t *testing.T, host *netlab.Node) (k cost) {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "out")
+	out, err := os.Create(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	var stderr bytes.Buffer
+	cmd := c.command()
+	cmd.Stdout, cmd.Stderr = out, &stderr
+	began, idle := time.Now(), idleTime(t)
+	if err := host.Start(cmd); err != nil {
+		t.Fatal(err)
+	}
+	early := time.AfterFunc(3*time.Second, func() { k.early = resident(cmd.Process.Pid) })
+	late := time.AfterFunc((seconds-1)*time.Second, func() { k.late = resident(cmd.Process.Pid) })
+	err = cmd.Wait()
+	if early.Stop() || late.Stop() || err != nil {
+		t.Fatalf("%s: %v\n%s", c.name, err, stderr.Bytes())
+	}
+	k.machine = time.Duration(runtime.NumCPU())*time.Since(began) - (idleTime(t) - idle)
+	k.user, k.system = cmd.ProcessState.UserTime(), cmd.ProcessState.SystemTime()
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(regexp.MustCompile(c.wanted).FindAll(text, -1)); n != c.times {
+		t.Errorf("%s: %q %d times in its output, want %d", c.name, c.wanted, n, c.times)
+	}
+	return k
+}
+
+// idleTime is how long the processors have had nothing to do since they
+// started, one after the other. It is exact, while what /proc/stat says of the
+// rest is guessed from what happens to run when a clock ticks.
+func idleTime(t *testing.T) time.Duration {
+	t.Helper()
+	text, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const tick = 10 * time.Millisecond // USER_HZ
+	words := strings.Fields(string(text[:bytes.IndexByte(text, '\n')]))
+	return time.Duration(number(t, words[4])+number(t, words[5])) * tick
+}
+
+// resident is a process's memory in KiB, or 0 if it is not there.
+func resident(pid int) int {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	m := regexp.MustCompile(`VmRSS:\s+(\d+) kB`).FindSubmatch(text)
+	if m == nil {
+		return 0
+	}
+	kib, _ := strconv.Atoi(string(m[1]))
+	return kib
+}
+
+// lead makes the addresses of a network all those of one host, and tells
+// another the way.
+func lead(t *testing.T, from, to *netlab.Node, network netip.Prefix) {
+	t.Helper()
+	dst := &net.IPNet{IP: network.Addr().AsSlice(), Mask: net.CIDRMask(network.Bits(), 32)}
+	for host, r := range map[*netlab.Node]struct {
+		device string
+		netlink.Route
+	}{
+		from: {to.Name(), netlink.Route{Gw: to.Addr().AsSlice()}},
+		to:   {"lo", netlink.Route{Table: unix.RT_TABLE_LOCAL, Type: unix.RTN_LOCAL, Scope: unix.RT_SCOPE_HOST}},
+	} {
+		err := host.Do(func() error {
+			link, err := netlink.LinkByName(r.device)
+			if err != nil {
+				return err
+			}
+			r.Dst, r.LinkIndex = dst, link.Attrs().Index
+			return netlink.RouteAdd(&r.Route)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
