@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -52,6 +53,7 @@ func observe(t *testing.T, host *netlab.Node, device string) *reference {
 	t.Helper()
 	cmd := exec.Command("tcpdump", "-i", device, "-n", "-s", "128", "-B", "16384", "-U",
 		"--time-stamp-precision=nano", "-Z", "root", "-w", "-", "tcp")
+	cmd.Env = append(os.Environ(), "LD_PRELOAD="+groupless(t))
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -79,6 +81,20 @@ func observe(t *testing.T, host *netlab.Node, device string) *reference {
 		}
 	})
 	return r
+}
+
+// groupless builds a library for tcpdump, which always wants to set its groups
+// when it runs as root. Where an ordinary user runs the tests it is root of a
+// namespace that forbids this (user_namespaces(7)).
+func groupless(t *testing.T) string {
+	t.Helper()
+	library := filepath.Join(t.TempDir(), "groupless.so")
+	cmd := exec.Command("gcc", "-shared", "-fPIC", "-o", library, "-x", "c", "-")
+	cmd.Stdin = strings.NewReader("int initgroups(const char *user, unsigned group) { return 0; }\n")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return library
 }
 
 // read takes in a capture up to its end.

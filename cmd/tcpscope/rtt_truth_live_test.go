@@ -197,6 +197,15 @@ func TestLiveRTTDuration(t *testing.T) {
 	}
 }
 
+func TestLiveRTTUnknownName(t *testing.T) {
+	netlab.Live(t) // no name server is asked in here
+	status, stdout, stderr := call(t, "rtt nonesuch.invalid:80", "")
+	const want = "tcpscope: error: cannot resolve \"nonesuch.invalid\": "
+	if status != exitUsage || stdout != "" || !strings.HasPrefix(stderr, want) || strings.Count(stderr, "\n") != 1 {
+		t.Errorf("%d %q %q", status, stdout, stderr)
+	}
+}
+
 // kernelCounters are those of a host's kernel, as nstat names them but for the
 // space: "TcpExt EmbryonicRsts".
 func kernelCounters(t *testing.T, host *netlab.Node) map[string]int {
