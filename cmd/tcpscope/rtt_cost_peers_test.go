@@ -102,8 +102,8 @@ func contenders(t *testing.T, source, first netip.Addr) []contender {
 		t.Fatal(err)
 	}
 	// As many source ports as ours takes, where an answer may need two seconds,
-	// and SYNs in rounds of four milliseconds, as ours sends them.
-	const port, firstPort, ports, round = 80, 20000, 24, 4 * time.Millisecond
+	// and SYNs in rounds of two milliseconds, as ours sends them (rtt.Plan).
+	const port, firstPort, ports, round = 80, 20000, 24, 2 * time.Millisecond
 	c := []any{source, port, first, hosts, interval.Microseconds(), seconds, firstPort, ports, round.Microseconds()}
 	args := strings.Fields(strings.Trim(fmt.Sprint(c), "[]"))
 	ours := fmt.Sprintf("rtt -p %d -i %v -c %d --targets %s", port, interval, totalProbes/hosts, targets)

@@ -186,6 +186,36 @@ func TestLiveRTTMillisecond(t *testing.T) {
 	})
 }
 
+// TestLiveRTTMany: so many probes that they leave in rounds. Each connection
+// that they opened half is reset before the program ends; it is not left to
+// our kernel to do so when apple asks again.
+func TestLiveRTTMany(t *testing.T) {
+	const probes = 100
+	topology := netlab.Pair()
+	topology.Hosts[1].Listen = []uint16{80, 81, 82, 83}
+	lab := netlab.Start(t, topology)
+	ant, apple := lab.Host("ant"), lab.Host("apple")
+	repeat(t, func(t *testing.T) {
+		before, ours := kernelCounters(t, apple), kernelCounters(t, ant)
+		l := latenciesFrom(t, ant, fmt.Sprintf("-c %d -i 1ms -p 80-82 10.0.0.2", probes))
+		if n := halfOpen(t, apple); n != 0 {
+			t.Errorf("%d connections are still half-open", n)
+		}
+		want := len(l.summaries) * probes
+		if n := kernelCounters(t, apple)["TcpExt EmbryonicRsts"] - before["TcpExt EmbryonicRsts"]; n != want || want == 0 {
+			t.Errorf("%d half-open connections were reset, want %d", n, want)
+		}
+		if n := kernelCounters(t, ant)["Tcp OutRsts"] - ours["Tcp OutRsts"]; n != 0 {
+			t.Errorf("ant's kernel has sent %d resets of its own", n)
+		}
+		for endpoint, summary := range l.summaries {
+			if summary.Received != probes {
+				t.Errorf("%s: %+v", endpoint, summary)
+			}
+		}
+	})
+}
+
 // TestLiveRTTDuration: a run of half a second is one.
 func TestLiveRTTDuration(t *testing.T) {
 	lab := netlab.Start(t, netlab.Pair())
