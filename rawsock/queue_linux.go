@@ -6,6 +6,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/tcpscope/tcpscope/rawsock/wire"
 )
@@ -61,6 +62,18 @@ func (q *queue) receive(ctx context.Context, arrivals []wire.Arrival) (int, erro
 	q.taken += n
 	q.last = n
 	return n, nil
+}
+
+// poll is receive with an end. The readers wait in goroutines of their own, so
+// that it has nothing to save.
+func (q *queue) poll(wait time.Duration, arrivals []wire.Arrival) (int, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), wait)
+	defer cancel()
+	n, err := q.receive(ctx, arrivals)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = nil
+	}
+	return n, err
 }
 
 // next makes current a batch that has datagrams left, and gives the one before

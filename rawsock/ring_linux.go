@@ -99,21 +99,65 @@ func (r *ring) receive(ctx context.Context, arrivals []wire.Arrival) (int, error
 		return 0, err
 	}
 	for len(arrivals) > 0 {
-		if r.closed.Load() {
-			return 0, opError("receive", networkPacket, nil, "", net.ErrClosed)
+		if n, err := r.next(arrivals); n > 0 || err != nil {
+			return n, err
 		}
-		// Before a block goes back to the kernel, so that nothing is out of
-		// sight in between.
-		r.held.Store(true)
-		if n := r.take(arrivals); n > 0 {
-			return n, nil
-		}
-		r.held.Store(false)
 		if err := r.wait(ctx); err != nil {
 			return 0, err
 		}
 	}
 	return 0, nil
+}
+
+func (r *ring) poll(wait time.Duration, arrivals []wire.Arrival) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if n, err := r.next(arrivals); n > 0 || err != nil {
+		return n, err
+	}
+	if err := r.doze(wait); err != nil {
+		return 0, err
+	}
+	return r.next(arrivals)
+}
+
+// next reads what the kernel has handed over; zero if that is nothing.
+func (r *ring) next(arrivals []wire.Arrival) (int, error) {
+	if r.closed.Load() {
+		return 0, opError("receive", networkPacket, nil, "", net.ErrClosed)
+	}
+	// Before a block goes back to the kernel, so that nothing is out of sight
+	// in between.
+	r.held.Store(true)
+	n := r.take(arrivals)
+	r.held.Store(n > 0)
+	return n, nil
+}
+
+// doze returns when the kernel has handed over the next block, or after wait.
+// It blocks the thread.
+func (r *ring) doze(wait time.Duration) error {
+	raw, err := r.conn.SyscallConn()
+	if err != nil {
+		return opError("receive", networkPacket, nil, "", err)
+	}
+	var pending int
+	err = raw.Control(func(fd uintptr) {
+		fds := unix.PollFd{Fd: int32(fd), Events: unix.POLLIN}
+		timeout := unix.NsecToTimespec(max(wait, 0).Nanoseconds())
+		unix.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&fds)), 1, uintptr(unsafe.Pointer(&timeout)), 0, 0, 0)
+		if fds.Revents&unix.POLLERR != 0 {
+			// A device that went down.
+			pending, _ = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_ERROR)
+		}
+	})
+	switch {
+	case r.closed.Load():
+		return nil // next looks at closed
+	case err == nil && pending != 0:
+		err = syscall.Errno(pending)
+	}
+	return opError("receive", networkPacket, nil, "", err)
 }
 
 // wait returns when the kernel has handed over the next block.

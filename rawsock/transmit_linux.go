@@ -146,9 +146,19 @@ func (t *transmitter) load(i int, datagram []byte) {
 	}
 }
 
+// sendmmsg sends what there is room for, and waits for some only if there is
+// none, and flags allow it.
 func (t *transmitter) sendmmsg(from, to, flags int) (int, syscall.Errno) {
-	n, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, uintptr(t.fd),
-		uintptr(unsafe.Pointer(&t.hdrs[from])), uintptr(to-from), uintptr(flags), 0, 0)
+	// What does not wait is no reason for Go's scheduler to look for another
+	// thread, as it does for calls of more than 20 us: this one may take longer,
+	// since the answers of near hosts are dealt with in it, but is work all the
+	// time.
+	n, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, uintptr(t.fd),
+		uintptr(unsafe.Pointer(&t.hdrs[from])), uintptr(to-from), uintptr(flags|unix.MSG_DONTWAIT), 0, 0)
+	if errno == unix.EAGAIN && flags&unix.MSG_DONTWAIT == 0 {
+		n, _, errno = unix.Syscall6(unix.SYS_SENDMMSG, uintptr(t.fd),
+			uintptr(unsafe.Pointer(&t.hdrs[from])), uintptr(to-from), uintptr(flags), 0, 0)
+	}
 	if errno != 0 {
 		return 0, errno
 	}

@@ -141,6 +141,9 @@ type Tap interface {
 	// Receive is like a Link's; Arrival.Outgoing tells the directions apart.
 	// What was sent through a Link is among it, if it passed the device.
 	Receive(ctx context.Context, batch []wire.Arrival) (int, error)
+	// Poll is Receive with an end: it returns nothing after wait at the latest.
+	// It may keep the thread from doing anything else meanwhile.
+	Poll(wait time.Duration, batch []wire.Arrival) (int, error)
 	// Pending is like a Link's, but for what arrived within the last few
 	// milliseconds.
 	Pending() bool

@@ -125,6 +125,15 @@ type fakeTap struct{ arrivals chan wire.Arrival }
 func (t *fakeTap) Pending() bool { return len(t.arrivals) > 0 }
 func (t *fakeTap) Drops() uint64 { return 0 }
 func (t *fakeTap) Close() error  { return nil }
+func (t *fakeTap) Poll(wait time.Duration, batch []wire.Arrival) (int, error) {
+	select {
+	case a := <-t.arrivals:
+		batch[0] = a
+		return 1, nil
+	case <-time.After(wait):
+		return 0, nil
+	}
+}
 func (t *fakeTap) Receive(ctx context.Context, batch []wire.Arrival) (int, error) {
 	select {
 	case a := <-t.arrivals:

@@ -95,7 +95,7 @@ func (r *run) settle(t *target, x *exchange) {
 		return
 	case x.reply != finding.SYNACK && x.reply != finding.RST:
 		// Nobody asks how long an ICMP error took.
-	case r.observer != nil && (x.ring.left == 0 || x.ring.heard == 0), !r.deaf && x.socket.heard == 0:
+	case (r.deaf || r.observer != nil) && (x.ring.left == 0 || x.ring.heard == 0), !r.deaf && x.socket.heard == 0:
 		return
 	}
 	r.decide(t, x)

@@ -18,6 +18,8 @@ const (
 	// ringDelay bounds how long a tap's stamps may take to come after the
 	// reply itself. The ring hands a block over when it is 4 ms old.
 	ringDelay = 50 * time.Millisecond
+	// pollBatch is how many arrivals are taken from the tap at once.
+	pollBatch = 256
 	// maxDrain bounds how long an interrupted run listens on, to reset what its
 	// last probes opened.
 	maxDrain = time.Second
@@ -53,7 +55,11 @@ func (s *Session) newRun() (*run, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &run{Session: s, schedule: s.plan.schedule(), start: time.Now(), out: out}, nil
+	r := &run{Session: s, schedule: s.plan.schedule(), start: time.Now(), out: out}
+	if s.deaf {
+		r.arrivals, r.observed = make([]wire.Arrival, pollBatch), observer(func() { s.stray(true) })
+	}
+	return r, nil
 }
 
 // owner is the probe that a departure is; our resets have none.
@@ -73,6 +79,9 @@ type run struct {
 	answers, rings deadlines
 	// round is before when nothing more is sent.
 	round time.Duration
+	// arrivals and observed are for polling the tap.
+	arrivals []wire.Arrival
+	observed func(wire.Arrival) (event, bool)
 
 	// heardUntil is a time before which everything that arrived is taken in.
 	heardUntil time.Duration
@@ -110,6 +119,10 @@ func (r *run) loop(ctx context.Context, yield func([]Sample, error) bool) {
 		if r.finished() {
 			break
 		}
+		if r.deaf {
+			err = r.poll()
+			continue
+		}
 		timer.Reset(r.pause())
 		select {
 		case batch, ok := <-r.listener.Heard:
@@ -117,7 +130,7 @@ func (r *run) loop(ctx context.Context, yield func([]Sample, error) bool) {
 				r.hear(batch)
 			}
 		case batch, ok := <-r.tapped():
-			err = r.overhear(batch, ok)
+			r.overhear(batch, ok)
 		case <-timer.C:
 		case <-interrupted:
 		}
@@ -228,9 +241,7 @@ func (r *run) catchUp() error {
 			}
 			r.hear(batch)
 		case batch, ok := <-r.tapped():
-			if err := r.overhear(batch, ok); err != nil {
-				return err
-			}
+			r.overhear(batch, ok)
 		default:
 			return nil
 		}
@@ -239,8 +250,8 @@ func (r *run) catchUp() error {
 
 // unheard reports whether anything waits to be heard that may be an answer.
 func (r *run) unheard() bool {
-	if r.deaf && r.observer != nil {
-		return r.tap.Pending() || r.observer.Pending()
+	if r.deaf {
+		return r.tap.Pending()
 	}
 	return r.link.Pending() || r.listener.Pending()
 }
@@ -255,24 +266,36 @@ func (r *run) tapped() <-chan []event {
 
 // overhear takes in what the tap has heard. A tap that goes deaf because its
 // device was down hears again when that comes up. Without the tap the link goes
-// on alone, unless it hears nothing.
-func (r *run) overhear(batch []event, ok bool) error {
+// on alone.
+func (r *run) overhear(batch []event, ok bool) {
 	if ok {
 		for i := range batch {
 			r.take(&batch[i], true)
 		}
 		r.observer.Done(batch)
-		return nil
+		return
 	}
 	err := r.observer.Err()
 	r.observer = nil
-	switch {
-	case errors.Is(err, syscall.ENETDOWN):
+	if errors.Is(err, syscall.ENETDOWN) {
 		r.observe()
-	case r.deaf:
+		return
+	}
+	r.untapped = err
+}
+
+// poll takes in what the tap hears, until there is something else to do. Where
+// there is much of it, this is for less than half the price of a goroutine that
+// listens.
+func (r *run) poll() error {
+	n, err := r.tap.Poll(r.pause(), r.arrivals)
+	if err != nil && !errors.Is(err, syscall.ENETDOWN) {
 		return err
-	default:
-		r.untapped = err
+	}
+	for i := range r.arrivals[:n] {
+		if e, ok := r.observed(r.arrivals[i]); ok {
+			r.take(&e, true)
+		}
 	}
 	return nil
 }
@@ -306,7 +329,9 @@ func (r *run) expire() {
 func (r *run) dispatch() error {
 	if now := r.now(); now >= r.round {
 		r.fill()
-		r.round = now + r.plan.round()
+		if r.plan.Busy() {
+			r.round = now + roundTime
+		}
 		return r.send()
 	}
 	return nil

@@ -37,13 +37,13 @@ type Sample struct {
 // Answered reports whether RTT is a measurement.
 func (s *Sample) Answered() bool { return s.Reply == finding.SYNACK || s.Reply == finding.RST }
 
+// recordFields is how many fields an answered probe's object has.
+const recordFields = 10
+
 // Record is the sample as an rtt object.
 func (s *Sample) Record(plan Plan) finding.Record {
 	t := &plan.Targets[s.Target]
-	r := finding.New("rtt").
-		Set("target", t.name()).
-		Set("addr", t.Addr.Addr()).
-		Set("port", t.Addr.Port()).
+	r := finding.Record{Kind: t.record.Kind, Fields: append(make([]finding.Field, 0, recordFields), t.record.Fields...)}.
 		Set("n", s.N)
 	if s.Answered() {
 		r = r.Set("rtt_us", microseconds(s.RTT))

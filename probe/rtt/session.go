@@ -122,7 +122,7 @@ func Open(ctx context.Context, w World, plan Plan) (_ *Session, err error) {
 		}
 	}
 	config := link.Config{Local: locals, NoTransmitStamps: s.clock != finding.SocketStamp}
-	if s.deaf = s.tap != nil && plan.Rate() > manyProbes; s.deaf {
+	if s.deaf = s.tap != nil && plan.Busy(); s.deaf {
 		config.Local = nil
 	}
 	if s.link, err = w.Open(config); err != nil {
@@ -132,7 +132,9 @@ func Open(ctx context.Context, w World, plan Plan) (_ *Session, err error) {
 	s.calibration = calibration
 	s.closing.add(bench.close)
 	s.listener = probe.Listen(s.link, listener(func() { s.stray(false) }))
-	s.observe()
+	if !s.deaf {
+		s.observe()
+	}
 	return s, nil
 }
 

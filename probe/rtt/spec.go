@@ -63,6 +63,18 @@ type Target struct {
 	Addr netip.AddrPort
 	// isn is where its ISNs begin.
 	isn wire.Seq
+	// record is what all of its rtt objects have in common.
+	record finding.Record
+}
+
+// newTarget returns a target whose ISNs begin at isn.
+func newTarget(name string, addr netip.AddrPort, isn wire.Seq) Target {
+	t := Target{Name: name, Addr: addr, isn: isn}
+	t.record = finding.New("rtt").
+		Set("target", t.name()).
+		Set("addr", addr.Addr()).
+		Set("port", addr.Port())
+	return t
 }
 
 // name is the target as it was asked for.
@@ -111,7 +123,7 @@ func (s Spec) Plan(rng *rand.Rand) (Plan, error) {
 	for i := range s.Scope.Hosts() {
 		addr, block := s.Scope.Host(i)
 		for nth := range block.Ports.Len() {
-			t := Target{block.Name, netip.AddrPortFrom(addr, block.Ports.At(nth)), wire.Seq(rng.Uint32())}
+			t := newTarget(block.Name, netip.AddrPortFrom(addr, block.Ports.At(nth)), wire.Seq(rng.Uint32()))
 			p.places[t.Addr] = len(p.Targets)
 			p.Targets = append(p.Targets, t)
 		}
@@ -135,15 +147,14 @@ func (p *Plan) schedule() schedule {
 // manyProbes is how many a second are too many to be dealt with one by one.
 const manyProbes = 1000
 
-// round is the time between two batches; zero where there are not many
-// probes, and each leaves by itself. It is a small part of the interval, so
-// that the probes of one target stay apart.
-func (p *Plan) round() time.Duration {
-	if p.Rate() <= manyProbes {
-		return 0
-	}
-	return min(max(p.Spec.Interval/20, time.Millisecond), 4*time.Millisecond)
-}
+// Busy reports whether there are so many probes that they are dealt with in
+// batches. Then the tap alone is heard, if there is one, and user_rtt_us is not
+// known.
+func (p *Plan) Busy() bool { return p.Rate() > manyProbes }
+
+// roundTime is the time between two batches. It bounds how many segments leave
+// back to back, each of which makes those behind it wait in the device.
+const roundTime = time.Millisecond
 
 // slot is the place of the nth probe's source port among a target's.
 func (p *Plan) slot(n uint32) int { return int((n - 1) % uint32(p.Ports)) }

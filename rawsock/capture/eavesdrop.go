@@ -13,6 +13,7 @@ import (
 // Tap is the part of probe/link.Tap that an Eavesdrop stands in for.
 type Tap interface {
 	Receive(ctx context.Context, batch []wire.Arrival) (int, error)
+	Poll(wait time.Duration, batch []wire.Arrival) (int, error)
 	Pending() bool
 	Drops() uint64
 	Close() error
@@ -39,14 +40,25 @@ func NewEavesdrop(tap Tap, local []netip.AddrPort, sinks ...Sink) *Eavesdrop {
 // Receive receives a batch and tells the sinks of it.
 func (e *Eavesdrop) Receive(ctx context.Context, batch []wire.Arrival) (int, error) {
 	n, err := e.Tap.Receive(ctx, batch)
-	for i := range batch[:n] {
+	e.tell(batch[:n])
+	return n, err
+}
+
+// Poll polls, and tells the sinks too.
+func (e *Eavesdrop) Poll(wait time.Duration, batch []wire.Arrival) (int, error) {
+	n, err := e.Tap.Poll(wait, batch)
+	e.tell(batch[:n])
+	return n, err
+}
+
+func (e *Eavesdrop) tell(batch []wire.Arrival) {
+	for i := range batch {
 		if a := &batch[i]; e.ours(a) == a.Outgoing {
 			for _, s := range e.sinks {
 				s.Segment(a.At, a.Datagram, a.Outgoing)
 			}
 		}
 	}
-	return n, err
 }
 
 // ours reports whether one of the local endpoints has sent a datagram. On
