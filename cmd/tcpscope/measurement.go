@@ -11,6 +11,7 @@ import (
 
 	"github.com/tcpscope/tcpscope/probe/finding"
 	"github.com/tcpscope/tcpscope/probe/rtt"
+	"github.com/tcpscope/tcpscope/rawsock/route"
 	"github.com/tcpscope/tcpscope/report"
 )
 
@@ -34,6 +35,10 @@ type measurement struct {
 	// unsent counts the probes that found no way out, and noWay is why.
 	unsent int
 	noWay  error
+	// inRow counts those since the last that did; device is what they were to
+	// leave by.
+	inRow  int
+	device string
 	// median is of the first target, in nanoseconds, and not quite up to
 	// date: the statistics themselves are not to be shared with those who ask.
 	median atomic.Int64
@@ -48,6 +53,9 @@ func (m *measurement) run(ctx context.Context) (err error) {
 			return err
 		}
 		defer func() { err = errors.Join(err, stop()) }()
+	}
+	if path, err := m.job.world.Path(m.plan.Targets[0].Addr.Addr()); err == nil {
+		m.device = path.Interface
 	}
 	session, err := m.open(ctx)
 	if err != nil {
@@ -83,6 +91,7 @@ func (m *measurement) samples(ctx context.Context, session *rtt.Session) error {
 	told := m.served != nil || m.job.settings.tellsAll()
 	var looked time.Time
 	var records []finding.Record
+	var gone bool
 	for samples, err := range session.Run(ctx) {
 		if err != nil {
 			return err
@@ -90,10 +99,7 @@ func (m *measurement) samples(ctx context.Context, session *rtt.Session) error {
 		records = records[:0]
 		for i := range samples {
 			x := &samples[i]
-			if noWay(x.Refused) {
-				m.unsent++
-				m.noWay = x.Refused
-			}
+			gone = m.without(x) || gone
 			if told {
 				records = append(records, m.known.put(x.Record(m.plan)))
 			}
@@ -107,8 +113,33 @@ func (m *measurement) samples(ctx context.Context, session *rtt.Session) error {
 				return err
 			}
 		}
+		if gone {
+			return nil // verdict says why
+		}
 	}
 	return nil
+}
+
+// without takes note of a probe that found no way out. It reports whether there
+// is no hope for any: none of the targets can be reached any more, and the
+// device that they were reached by does not exist.
+func (m *measurement) without(x *rtt.Sample) bool {
+	if !noWay(x.Refused) {
+		m.inRow = 0
+		return false
+	}
+	m.unsent++
+	m.inRow++
+	m.noWay = x.Refused
+	if m.inRow < len(m.plan.Targets) || m.device == "" {
+		return false
+	}
+	_, err := route.LookupInterface(m.device)
+	if !errors.Is(err, syscall.ENODEV) {
+		return false
+	}
+	m.noWay = fmt.Errorf("%s is gone: %w", m.device, m.noWay)
+	return true
 }
 
 // tell passes probes on.

@@ -91,7 +91,7 @@ var table = [...]ObjectSpec{
 			{Name: "stddev_us", Type: Number, Unit: "us", Meaning: "standard deviation of the samples"},
 			{Name: "jitter_us", Type: Number, Unit: "us", Meaning: "mean difference, without sign, between one sample and the next"},
 			{Name: "clock", Type: Text, Meaning: "where the stamps come from; the least exact, if some samples had to do with another clock", Words: Clocks()},
-			{Name: "error_us", Type: Number, Unit: "us", Meaning: "the clock's own error: what 99 of 100 measurements on loopback stayed within when the run began"},
+			{Name: "error_us", Type: Number, Unit: "us", Meaning: "the clock's own error: what 98 of 100 measurements on loopback stayed within when the run began, and at least 1 us"},
 			{Name: "failed", Type: List, Meaning: "clauses of --expect that do not hold"},
 			{Name: "histogram", Type: Objects, Meaning: "samples by their time, in bins of equal ratio, or of equal width where all are near"},
 			{Name: "hdr", Type: Text, Meaning: "all samples in nanoseconds as an HDR histogram (V2, compressed, base64), which tools can merge"},

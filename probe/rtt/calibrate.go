@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/tcpscope/tcpscope/probe"
@@ -17,22 +18,25 @@ import (
 // Calibration is how far clocks can be trusted, measured on loopback before
 // anything is sent to a target.
 type Calibration struct {
-	// Errors is what 99 of 100 measurements by a clock stayed within.
+	// Errors is what 98 of 100 measurements by a clock stayed within.
 	Errors map[finding.Clock]time.Duration
 	// Err is why nothing is known; nil if it is.
 	Err error
 }
 
 const (
-	// calibrations is how many measurements are made, and calibrationTime how
-	// long they may take. As a rule it is a few milliseconds.
-	calibrations    = 100
-	calibrationTime = 500 * time.Millisecond
+	// calibrations is how many measurements are made, calibrationInterval the
+	// time between them, for what has just been done is done faster once more,
+	// and calibrationTime how long they may take.
+	calibrations        = 50
+	calibrationInterval = time.Millisecond
+	calibrationTime     = 500 * time.Millisecond
 )
 
-// resolution is the least error that is claimed. Two taps may well share their
-// stamps, and then they agree to the nanosecond.
-const resolution = 100 * time.Nanosecond
+// leastError is the least that is claimed. Two taps may share their stamps on
+// loopback, and agree to the nanosecond; on other devices they were seen to
+// differ by up to a microsecond.
+const leastError = time.Microsecond
 
 // loopback is where clocks are calibrated.
 var loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
@@ -46,7 +50,7 @@ func newCalibration(errs map[finding.Clock][]time.Duration, err error) Calibrati
 	for clock, all := range errs {
 		if len(all) > 0 {
 			slices.Sort(all)
-			c.Errors[clock] = all[(len(all)*99+99)/100-1]
+			c.Errors[clock] = max(all[(len(all)*98+99)/100-1], leastError)
 		}
 	}
 	if err == nil && len(c.Errors) == 0 {
@@ -119,17 +123,21 @@ func (b *bench) errors(ctx context.Context, w World, clock finding.Clock) (map[f
 	if err := b.open(w, clock); err != nil {
 		return nil, err
 	}
-	socket, err := dispatch(b.link, b.ports.locals[0], b.ports.locals[1])
-	if err != nil {
-		return nil, err
-	}
 	ctx, cancel := context.WithTimeout(ctx, calibrationTime)
 	defer cancel()
+	var socket passages
 	var rings [2]passages
+	var watching sync.WaitGroup
 	for i, tap := range b.taps {
-		rings[i].watch(ctx, tap, 2*calibrations)
+		watching.Go(func() { rings[i].watch(ctx, tap, 2*calibrations) })
 	}
-	socket.watch(ctx, b.link, calibrations)
+	watching.Go(func() { socket.watch(ctx, b.link, calibrations) })
+	if err := socket.dispatch(ctx, b.link, b.ports.locals[0], b.ports.locals[1]); err != nil {
+		cancel()
+		watching.Wait()
+		return nil, err
+	}
+	watching.Wait()
 	second := finding.UserClock
 	if clock == finding.SocketStamp {
 		second = clock
@@ -145,8 +153,9 @@ func (b *bench) errors(ctx context.Context, w World, clock finding.Clock) (map[f
 type passages [calibrations]stamps
 
 // dispatch sends the SYNs, one by one as probes leave, and notes when.
-func dispatch(l link.Link, from, to netip.AddrPort) (*passages, error) {
-	p := new(passages)
+func (p *passages) dispatch(ctx context.Context, l link.Link, from, to netip.AddrPort) error {
+	pace := time.NewTicker(calibrationInterval)
+	defer pace.Stop()
 	header := wire.Header{DF: true, TTL: 64, Protocol: wire.ProtocolTCP, Src: from.Addr(), Dst: to.Addr()}
 	segment := wire.Segment{SrcPort: from.Port(), DstPort: to.Port(), Flags: wire.SYN}
 	departures := make([]wire.Departure, 1)
@@ -154,14 +163,19 @@ func dispatch(l link.Link, from, to netip.AddrPort) (*passages, error) {
 		var err error
 		segment.Seq = wire.Seq(i)
 		if departures[0].Datagram, err = wire.AppendDatagram(departures[0].Datagram[:0], header, segment); err != nil {
-			return nil, err
+			return err
 		}
 		if err := errors.Join(l.Send(departures), departures[0].Err); err != nil {
-			return nil, err
+			return err
 		}
 		p[i].left = departures[0].At.UnixNano()
+		select {
+		case <-pace.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
-	return p, nil
+	return nil
 }
 
 // watch notes the passages that r hears, until there are n or time is up.

@@ -46,7 +46,10 @@ func calibrateConnect(ctx context.Context, c Connector) Calibration {
 	ctx, cancel := context.WithTimeout(ctx, calibrationTime)
 	defer cancel()
 	errs := make(map[finding.Clock][]time.Duration)
+	pace := time.NewTicker(calibrationInterval)
+	defer pace.Stop()
 	for range calibrations {
+		<-pace.C
 		x, err := c.Connect(ctx, link.ConnectConfig{Remote: port.Local(), Timeout: calibrationTime})
 		if err != nil || x.Err != nil {
 			break // time is up

@@ -82,7 +82,11 @@ func (w *fakeWorld) Neighbors(int) (map[netip.Addr]link.NeighborState, error) {
 }
 func (w *fakeWorld) Owner(netip.AddrPort, netip.AddrPort) (string, error) { return "", nil }
 func (w *fakeWorld) Conntrack() (used, limit int, err error)              { return 0, 0, nil }
-func (w *fakeWorld) Loopback() World                                      { return newFakeWorld() }
+func (w *fakeWorld) Loopback() World {
+	l := newFakeWorld()
+	l.lag, l.noTap = w.lag, w.noTap
+	return l
+}
 
 func (w *fakeWorld) Reserve(src netip.Addr, port uint16) (link.Port, error) {
 	w.mu.Lock()

@@ -140,8 +140,8 @@ func TestReserve(t *testing.T) {
 		t.Errorf("%s", got)
 	}
 	for i, l := range r.locals {
-		if r.places[l.Port()] != i {
-			t.Errorf("port %d is at %d, not %d", l.Port(), r.places[l.Port()], i)
+		if place, known := r.place(l); place != i || !known {
+			t.Errorf("port %d is at %d, not %d", l.Port(), place, i)
 		}
 	}
 	if err := r.close(); err != nil || c.shut != 6 {

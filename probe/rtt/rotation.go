@@ -17,7 +17,8 @@ import (
 type rotation struct {
 	ports  []link.Port
 	locals []netip.AddrPort
-	places map[uint16]int // by port
+	// places are the ports' own places, by port, counted from 1.
+	places [1 << 16]uint16
 }
 
 // maxAttempts is how many ports in a row may be taken by others.
@@ -27,7 +28,7 @@ const maxAttempts = 1000
 // from where the kernel says. They are mostly consecutive, so that a socket
 // filter stays short.
 func reserve(ports link.Ports, src netip.Addr, first uint16, n int) (*rotation, error) {
-	r := &rotation{places: make(map[uint16]int, n)}
+	r := new(rotation)
 	next := first
 	for taken := 0; len(r.ports) < n; {
 		port, err := ports.Reserve(src, next)
@@ -39,8 +40,8 @@ func reserve(ports link.Ports, src netip.Addr, first uint16, n int) (*rotation, 
 		default:
 			taken = 0
 			next = port.Local().Port()
-			r.places[next] = len(r.ports)
 			r.ports = append(r.ports, port)
+			r.places[next] = uint16(len(r.ports))
 			r.locals = append(r.locals, port.Local())
 		}
 		// Beyond the last port the kernel chooses where to go on.
@@ -51,6 +52,12 @@ func reserve(ports link.Ports, src netip.Addr, first uint16, n int) (*rotation, 
 		}
 	}
 	return r, nil
+}
+
+// place is where a local endpoint stands; false if it is none of these.
+func (r *rotation) place(local netip.AddrPort) (int, bool) {
+	n := r.places[local.Port()]
+	return int(n) - 1, n > 0 && r.locals[n-1] == local
 }
 
 func (r *rotation) close() error {

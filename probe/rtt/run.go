@@ -148,7 +148,7 @@ func (r *run) finished() bool {
 	if r.draining != 0 && r.now() >= r.draining {
 		return true
 	}
-	return (r.draining != 0 || r.over()) && r.pending() == nil
+	return (r.draining != 0 || r.over()) && r.pending() == nil && r.out.Empty()
 }
 
 // pending is the exchange whose answer is awaited longest; nil if there is
@@ -442,6 +442,6 @@ func (s *Session) endpoints(local, remote netip.AddrPort) (t *target, slot int, 
 	if t.rotation == nil {
 		return nil, 0, false
 	}
-	slot, known = t.rotation.places[local.Port()]
-	return t, slot, known && t.rotation.locals[slot] == local
+	slot, known = t.rotation.place(local)
+	return t, slot, known
 }

@@ -62,6 +62,16 @@ func TestClocks(t *testing.T) {
 				if got := finding.Clock(record.Text("clock")); got != c.clock {
 					t.Errorf("summary: clock %s", got)
 				}
+				want := leastError
+				if c.clock != finding.PacketRing {
+					want = w.lag
+				}
+				switch bar, known := record.Number("error_us"); {
+				case w.noTap != nil && (known || session.Calibration().Err == nil):
+					t.Errorf("calibrated without a tap: %+v", session.Calibration())
+				case w.noTap == nil && bar != microseconds(want):
+					t.Errorf("error bar %v us, not %v: %+v", bar, want, session.Calibration())
+				}
 			})
 		})
 	}

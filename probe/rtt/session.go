@@ -328,7 +328,7 @@ func (s *Session) Summary(place int, expectations []Expectation) (finding.Record
 	}
 	record := t.stats.Summary(*t.Target).Set("failed", failed)
 	if bar, known := s.calibration.Errors[finding.Clock(record.Text("clock"))]; known {
-		record = record.Set("error_us", microseconds(max(bar, resolution)))
+		record = record.Set("error_us", microseconds(bar))
 	}
 	return record.Set("detail", s.detail(t)), len(failed) > 0
 }

@@ -37,16 +37,28 @@ const (
 // exceed the kernel's 4,096 instructions (about 2,000 scattered ports).
 // Linux differs: net.core.optmem_max bounds the size of a filter too.
 func ReplyFilter(local ...netip.AddrPort) ([]bpf.RawInstruction, error) {
-	return assemble(local, false)
+	return assemble(local, nil)
 }
 
 // ConversationFilter is ReplyFilter for packet sockets: it also passes the
 // TCP segments that are sent from the local endpoints.
 func ConversationFilter(local ...netip.AddrPort) ([]bpf.RawInstruction, error) {
-	return assemble(local, true)
+	return assemble(local, tcpEndpoint(12, 0))
 }
 
-func assemble(local []netip.AddrPort, outgoing bool) ([]bpf.RawInstruction, error) {
+// HandshakeFilter is ConversationFilter without what is sent later than a SYN:
+// it passes the SYNs from the local endpoints, and all replies.
+func HandshakeFilter(local ...netip.AddrPort) ([]bpf.RawInstruction, error) {
+	return assemble(local, append([]bpf.Instruction{
+		bpf.LoadIndirect{Off: 13, Size: 1},
+		bpf.JumpIf{Cond: bpf.JumpBitsSet, Val: uint32(SYN), SkipTrue: 1},
+		reject,
+	}, tcpEndpoint(12, 0)...))
+}
+
+// assemble makes a program. outgoing fills the cells from the source of a
+// segment, where that is to be compared too; nil where it is not.
+func assemble(local []netip.AddrPort, outgoing []bpf.Instruction) ([]bpf.RawInstruction, error) {
 	groups, err := groupEndpoints(local)
 	if err != nil {
 		return nil, err
@@ -67,10 +79,10 @@ func assemble(local []netip.AddrPort, outgoing bool) ([]bpf.RawInstruction, erro
 //	TCP:  cells = destination [compare; cells = source]
 //	ICMP: cells = source of the quoted datagram
 //	compare
-func filterProgram(match []bpf.Instruction, outgoing bool) []bpf.Instruction {
+func filterProgram(match, outgoing []bpf.Instruction) []bpf.Instruction {
 	tcp, icmp := tcpEndpoint(16, 2), quotedEndpoint()
-	if outgoing {
-		tcp = slices.Concat(tcp, match, tcpEndpoint(12, 0))
+	if outgoing != nil {
+		tcp = slices.Concat(tcp, match, outgoing)
 	}
 	tcp = append(tcp, bpf.Jump{Skip: uint32(len(icmp))})
 

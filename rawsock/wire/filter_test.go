@@ -171,6 +171,32 @@ func TestConversationFilter(t *testing.T) {
 	}
 }
 
+func TestHandshakeFilter(t *testing.T) {
+	raw, err := HandshakeFilter(endpoints("10.0.1.2:40000")...)
+	vm := mustVM(t, raw, err)
+	d := func(src, dst string, flags Flags) []byte {
+		from, to := netip.MustParseAddrPort(src), netip.MustParseAddrPort(dst)
+		return mustDatagram(t, Header{Src: from.Addr(), Dst: to.Addr()}, Segment{SrcPort: from.Port(), DstPort: to.Port(), Flags: flags})
+	}
+	for _, c := range []struct {
+		name string
+		d    []byte
+		want bool
+	}{
+		{"SYN out", d("10.0.1.2:40000", "10.0.2.2:80", SYN), true},
+		{"RST out", d("10.0.1.2:40000", "10.0.2.2:80", RST), false},
+		{"data out", d("10.0.1.2:40000", "10.0.2.2:80", ACK|PSH), false},
+		{"SYN-ACK in", d("10.0.2.2:80", "10.0.1.2:40000", SYN|ACK), true},
+		{"RST in", d("10.0.2.2:80", "10.0.1.2:40000", RST|ACK), true},
+		{"another's SYN", d("10.0.1.2:40001", "10.0.2.2:80", SYN), false},
+		{"about ours", quoting(t, Header{}, 3, d("10.0.1.2:40000", "10.0.2.2:80", SYN)), true},
+	} {
+		if got := passes(t, vm, c.d); got != c.want {
+			t.Errorf("%s: passes is %t, want %t", c.name, got, c.want)
+		}
+	}
+}
+
 // TestFilterReach checks programs so long that no conditional jump spans them.
 func TestFilterReach(t *testing.T) {
 	var local []netip.AddrPort
