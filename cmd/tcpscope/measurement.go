@@ -91,25 +91,21 @@ func (m *measurement) samples(ctx context.Context, session *rtt.Session) error {
 	told := m.served != nil || m.job.settings.tellsAll()
 	var looked time.Time
 	var records []finding.Record
-	var gone bool
 	for samples, err := range session.Run(ctx) {
 		if err != nil {
 			return err
 		}
-		records = records[:0]
+		gone := false
 		for i := range samples {
-			x := &samples[i]
-			gone = m.without(x) || gone
-			if told {
-				records = append(records, m.known.put(x.Record(m.plan)))
-			}
+			gone = m.without(&samples[i]) || gone
 		}
 		if now := time.Now(); now.Sub(looked) >= medianInterval {
 			looked = now
 			m.median.Store(int64(session.Stats(0).Quantile(0.5)))
 		}
 		if told {
-			if err := m.tell(records); err != nil {
+			records = m.records(records, samples)
+			if err := m.tell(records[:len(samples)]); err != nil {
 				return err
 			}
 		}
@@ -118,6 +114,18 @@ func (m *measurement) samples(ctx context.Context, session *rtt.Session) error {
 		}
 	}
 	return nil
+}
+
+// records makes objects of samples, in the memory of those of a batch before:
+// nobody keeps them.
+func (m *measurement) records(before []finding.Record, samples []rtt.Sample) []finding.Record {
+	for len(before) < len(samples) {
+		before = append(before, finding.Record{})
+	}
+	for i := range samples {
+		before[i] = m.known.put(samples[i].Record(m.plan, before[i].Fields[:0]))
+	}
+	return before
 }
 
 // without takes note of a probe that found no way out. It reports whether there

@@ -37,31 +37,38 @@ type Sample struct {
 // Answered reports whether RTT is a measurement.
 func (s *Sample) Answered() bool { return s.Reply == finding.SYNACK || s.Reply == finding.RST }
 
-// recordFields is how many fields an answered probe's object has.
-const recordFields = 10
-
-// Record is the sample as an rtt object.
-func (s *Sample) Record(plan Plan) finding.Record {
+// Record is the sample as an rtt object. Its fields are appended to storage,
+// which may be nil; they are put together by hand, in the table's order, since
+// there may be ten thousand a second.
+func (s *Sample) Record(plan Plan, storage []finding.Field) finding.Record {
 	t := &plan.Targets[s.Target]
-	r := finding.Record{Kind: t.record.Kind, Fields: append(make([]finding.Field, 0, recordFields), t.record.Fields...)}.
-		Set("n", s.N)
+	f := append(storage, t.record.Fields...)
+	add := func(name string, value any) { f = append(f, finding.Field{Name: name, Value: value}) }
+	add("n", int64(s.N))
 	if s.Answered() {
-		r = r.Set("rtt_us", microseconds(s.RTT))
+		add("rtt_us", microseconds(s.RTT))
 		if s.User > 0 {
-			r = r.Set("user_rtt_us", microseconds(s.User))
+			add("user_rtt_us", microseconds(s.User))
 		}
 	}
 	if s.Late > 0 {
-		r = r.Set("late_us", microseconds(s.Late))
+		add("late_us", microseconds(s.Late))
 	}
-	r = r.Set("reply", s.Reply)
+	add("reply", string(s.Reply))
 	if s.From.IsValid() && s.From != t.Addr.Addr() {
-		r = r.Set("from", s.From)
+		add("from", s.From)
 	}
 	if s.TTL > 0 { // connect() does not tell
-		r = r.Set("ttl", s.TTL)
+		add("ttl", int64(s.TTL))
 	}
-	return r.Set("clock", s.Clock).Set("at", s.At).Set("detail", s.detail())
+	if s.Clock != "" {
+		add("clock", string(s.Clock))
+	}
+	add("at", s.At)
+	if detail := s.detail(); detail != "" {
+		add("detail", detail)
+	}
+	return finding.Record{Kind: t.record.Kind, Fields: f}
 }
 
 // detail says what the reply's word does not.
