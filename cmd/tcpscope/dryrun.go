@@ -27,7 +27,8 @@ func (p *program) dryRun(s settings, plan probe.Plan) error {
 // dryTable says who would be probed, what is particular to the command, which
 // way the probes would go, and the load on the tables that all share.
 func (p *program) dryTable(s settings, scope probe.Scope, rows [][2]string) error {
-	w := &world{device: s.device, source: s.source}
+	w := newWorld(s)
+	defer w.close()
 	used, limit, err := w.Conntrack()
 	if err != nil {
 		return err
@@ -113,7 +114,8 @@ func probesOf(plan rtt.Plan) (each, total int) {
 
 // dryCraft shows the segment that would be sent.
 func (p *program) dryCraft(s settings, spec probe.CraftSpec) error {
-	w := &world{device: s.device, source: s.source}
+	w := newWorld(s)
+	defer w.close()
 	path, err := w.Path(spec.Target.Addr())
 	if err != nil {
 		return explained(err, "")

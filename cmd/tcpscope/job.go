@@ -56,7 +56,7 @@ func (s settings) rng() *rand.Rand { return rand.New(rand.NewPCG(uint64(s.seed),
 // sent yet.
 func (p *program) begin(ctx context.Context, s settings, b brief) (*job, error) {
 	j := &job{settings: s, start: time.Now(), instead: b.instead}
-	j.world = &world{device: s.device, source: s.source}
+	j.world = newWorld(s)
 	if !b.several {
 		j.world.opened = j.opened
 	}
@@ -170,6 +170,7 @@ func (j *job) follow(update func(), status func() string) (stop func()) {
 // end writes what is left to write, and closes the outputs. err is how the
 // command went; the error returned is the run's.
 func (j *job) end(ctx context.Context, err error, summary finding.Record) error {
+	j.world.close()
 	j.progress.Finish()
 	if ctx.Err() != nil {
 		err = errors.Join(context.Canceled, err)

@@ -22,6 +22,9 @@ import (
 type world struct {
 	device string     // --interface; "" leaves it to routing
 	source netip.Addr // --source; the zero Addr leaves it to routing
+	// routes is shared with the world's Loopback: no two goroutines ask for
+	// ways at a time.
+	routes *route.Resolver
 	// sinks are told of every segment that passes a link; by the tap, whose
 	// stamps are better, once there is one.
 	sinks  []capture.Sink
@@ -32,8 +35,17 @@ type world struct {
 	opened func() error
 }
 
+// newWorld is the world as the user has chosen it, to be closed.
+func newWorld(s settings) *world {
+	return &world{device: s.device, source: s.source, routes: new(route.Resolver)}
+}
+
+// close closes what stays open between two questions. Links and taps are
+// closed by those who open them.
+func (w *world) close() { w.routes.Close() }
+
 func (w *world) Path(dst netip.Addr) (link.Path, error) {
-	path, err := route.Lookup(dst, route.Options{Source: w.source, Interface: w.device})
+	path, err := w.routes.Lookup(dst, route.Options{Source: w.source, Interface: w.device})
 	switch {
 	case errors.Is(err, route.ErrBroadcast):
 		err = fmt.Errorf("%v: %w: %w", dst, link.ErrBroadcast, syscall.EHOSTUNREACH)
@@ -52,7 +64,7 @@ func (w *world) Neighbors(index int) (map[netip.Addr]link.NeighborState, error) 
 	return states, err
 }
 
-func (w *world) IsLocal(addr netip.Addr) (bool, error) { return route.IsLocal(addr) }
+func (w *world) IsLocal(addr netip.Addr) (bool, error) { return w.routes.IsLocal(addr) }
 
 func (w *world) Reserve(src netip.Addr, port uint16) (link.Port, error) {
 	return rawsock.ReserveQuietPort(src, port)
@@ -116,7 +128,7 @@ func (w *world) Tap(device string, local ...netip.AddrPort) (link.Tap, error) {
 
 // Loopback is where clocks are calibrated: the kernel without the user's
 // choices, and with nobody who listens in.
-func (w *world) Loopback() rtt.World { return &world{ring: smallRing} }
+func (w *world) Loopback() rtt.World { return &world{ring: smallRing, routes: w.routes} }
 
 func (w *world) Connect(ctx context.Context, c link.ConnectConfig) (link.Connected, error) {
 	if !c.Remote.Addr().IsLoopback() || w.source.IsLoopback() { // clocks are calibrated on loopback

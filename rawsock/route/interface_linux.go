@@ -13,9 +13,28 @@ import (
 // LookupInterface finds a device by name. Its error satisfies errors.Is with
 // syscall.ENODEV where there is none.
 func LookupInterface(name string) (Interface, error) {
-	device, err := netlink.LinkByName(name)
+	var r Resolver
+	defer r.Close()
+	if err := r.open(); err != nil {
+		return Interface{}, &net.OpError{Op: "interface", Net: name, Err: err}
+	}
+	return r.lookupInterface(name)
+}
+
+// lookupInterface is LookupInterface for a Resolver that is open.
+func (r *Resolver) lookupInterface(name string) (Interface, error) {
+	device, err := r.handle.LinkByName(name)
 	if err != nil {
 		return Interface{}, &net.OpError{Op: "interface", Net: name, Err: missing(err)}
+	}
+	return describe(device), nil
+}
+
+// device finds a device by its index.
+func (r *Resolver) device(index int) (Interface, error) {
+	device, err := r.handle.LinkByIndex(index)
+	if err != nil {
+		return Interface{}, missing(err)
 	}
 	return describe(device), nil
 }

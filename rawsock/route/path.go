@@ -1,8 +1,9 @@
 // Package route asks the kernel for the way to a destination: source address,
 // device and next hop, and what this host's TCP would announce on it.
 //
-// Every question is asked anew, in the network namespace of the calling
-// thread. None needs a capability. Errors are *net.OpError.
+// Functions ask anew every time, in the network namespace of the calling
+// thread; a Resolver asks for many ways. No question needs a capability. Errors
+// are *net.OpError.
 package route
 
 import (

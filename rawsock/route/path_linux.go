@@ -21,47 +21,66 @@ import (
 // EADDRNOTAVAIL where Source is not an address of this host, and ENODEV where
 // there is no such Interface.
 func Lookup(dst netip.Addr, options Options) (Path, error) {
-	fail := func(err error) (Path, error) { return Path{}, opError("route", dst, err) }
-	query, err := routeQuery(dst, options)
+	var r Resolver
+	defer r.Close()
+	return r.Lookup(dst, options)
+}
+
+// Lookup is the function Lookup, in the words of what r knows. Where a device
+// or address has been taken away within the last 100 ms, the kernel's refusal
+// may be another of those listed there.
+func (r *Resolver) Lookup(dst netip.Addr, options Options) (Path, error) {
+	p, err := r.lookup(dst, options)
 	if err != nil {
-		return fail(err)
+		return Path{}, opError("route", dst, err)
 	}
-	routes, err := netlink.RouteGetWithOptions(dst.AsSlice(), query)
+	return p, nil
+}
+
+func (r *Resolver) lookup(dst netip.Addr, options Options) (Path, error) {
+	if !dst.Is4() {
+		return Path{}, syscall.EAFNOSUPPORT
+	}
+	if err := r.open(); err != nil {
+		return Path{}, err
+	}
+	query, err := r.query(options)
+	if err != nil {
+		return Path{}, err
+	}
+	routes, err := r.handle.RouteGetWithOptions(dst.AsSlice(), query)
 	if err == nil && len(routes) == 0 {
 		err = syscall.ENETUNREACH
 	}
 	if err != nil {
-		return fail(refusal(err))
+		return Path{}, refusal(err)
 	}
-	r := routes[0]
-	switch r.Type {
+	found := routes[0]
+	switch found.Type {
 	case unix.RTN_BROADCAST:
-		return fail(fmt.Errorf("%w: %w", ErrBroadcast, syscall.EHOSTUNREACH))
+		return Path{}, fmt.Errorf("%w: %w", ErrBroadcast, syscall.EHOSTUNREACH)
 	case unix.RTN_MULTICAST:
-		return fail(fmt.Errorf("multicast address: %w", syscall.EHOSTUNREACH))
+		return Path{}, fmt.Errorf("multicast address: %w", syscall.EHOSTUNREACH)
 	}
-	device, err := netlink.LinkByIndex(r.LinkIndex)
+	device, err := recall(r.known.devices, found.LinkIndex, r.device)
 	if err != nil {
-		return fail(missing(err))
+		return Path{}, err
 	}
-	p, err := path(r, describe(device))
-	if err != nil {
-		return fail(err)
+	if r.known.unread != nil {
+		return Path{}, r.known.unread
 	}
+	p := path(found, device, r.known.buffers)
 	if options.Source.IsValid() {
 		p.Source = options.Source // the kernel does not repeat it
 	}
 	return p, nil
 }
 
-// routeQuery checks the options, which the kernel would answer with a bare EINVAL.
-func routeQuery(dst netip.Addr, options Options) (*netlink.RouteGetOptions, error) {
+// query checks the options, which the kernel would answer with a bare EINVAL.
+func (r *Resolver) query(options Options) (*netlink.RouteGetOptions, error) {
 	query := &netlink.RouteGetOptions{}
-	if !dst.Is4() {
-		return nil, syscall.EAFNOSUPPORT
-	}
 	if options.Source.IsValid() {
-		local, err := IsLocal(options.Source)
+		local, err := recall(r.known.local, options.Source, r.IsLocal)
 		if err != nil {
 			return nil, err
 		}
@@ -71,7 +90,7 @@ func routeQuery(dst netip.Addr, options Options) (*netlink.RouteGetOptions, erro
 		query.SrcAddr = options.Source.AsSlice()
 	}
 	if options.Interface != "" {
-		device, err := LookupInterface(options.Interface)
+		device, err := recall(r.known.named, options.Interface, r.lookupInterface)
 		if err != nil {
 			return nil, err
 		}
@@ -80,7 +99,7 @@ func routeQuery(dst netip.Addr, options Options) (*netlink.RouteGetOptions, erro
 	return query, nil
 }
 
-func path(r netlink.Route, device Interface) (Path, error) {
+func path(r netlink.Route, device Interface, b buffers) Path {
 	p := Path{
 		Interface: device.Name,
 		Index:     device.Index,
@@ -95,13 +114,9 @@ func path(r netlink.Route, device Interface) (Path, error) {
 	if r.MTU > 0 {
 		p.MTU = min(p.MTU, r.MTU)
 	}
-	b, err := readBuffers()
-	if err != nil {
-		return Path{}, err
-	}
 	p.MSS = mss(p.MTU)
 	p.Window, p.WindowScale = b.window(p.MSS), b.scale()
-	return p, nil
+	return p
 }
 
 // refusal adds to the kernel's errno what kind of route it stands for.
@@ -118,13 +133,24 @@ func refusal(err error) error {
 
 // IsLocal reports whether addr is an address of this host.
 func IsLocal(addr netip.Addr) (bool, error) {
+	var r Resolver
+	defer r.Close()
+	return r.IsLocal(addr)
+}
+
+// IsLocal reports whether addr is an address of this host. It is asked for
+// every time.
+func (r *Resolver) IsLocal(addr netip.Addr) (bool, error) {
 	if !addr.Is4() {
 		return false, opError("route", addr, syscall.EAFNOSUPPORT)
 	}
 	if addr.IsUnspecified() {
 		return false, nil // to the kernel it means "any of mine"
 	}
-	routes, err := netlink.RouteGet(addr.AsSlice())
+	if err := r.open(); err != nil {
+		return false, opError("route", addr, err)
+	}
+	routes, err := r.handle.RouteGet(addr.AsSlice())
 	var errno syscall.Errno
 	if errors.As(err, &errno) {
 		return false, nil // whatever it is, it is not local

@@ -4,6 +4,7 @@ package route_test
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -64,6 +65,8 @@ func beyond(t *testing.T) *netlab.Node {
 
 func TestLookup(t *testing.T) {
 	ant := beyond(t)
+	var resolver route.Resolver
+	defer resolver.Close()
 	for _, c := range []struct {
 		name    string
 		dst     string
@@ -94,6 +97,9 @@ func TestLookup(t *testing.T) {
 	} {
 		within(t, ant, func() error {
 			got, err := route.Lookup(addr(c.dst), c.options)
+			if same, serr := resolver.Lookup(addr(c.dst), c.options); same != got || fmt.Sprint(serr) != fmt.Sprint(err) {
+				t.Errorf("%s: a Resolver says\n%+v %v, not\n%+v %v", c.name, same, serr, got, err)
+			}
 			if !errors.Is(err, c.err) || (err == nil) != (c.err == nil) {
 				t.Errorf("%s: %v, want %v", c.name, err, c.err)
 				return nil
@@ -182,6 +188,8 @@ func firstSYN(t *testing.T, tap *rawsock.PacketConn) wire.Segment {
 
 func TestIsLocal(t *testing.T) {
 	ant := beyond(t)
+	var resolver route.Resolver
+	defer resolver.Close()
 	for s, want := range map[string]bool{
 		"10.0.0.1": true, "127.0.0.1": true, "127.9.9.9": true,
 		"10.0.0.2": false, "10.0.0.255": false, "192.0.2.1": false, "203.0.113.65": false, "0.0.0.0": false,
@@ -189,6 +197,9 @@ func TestIsLocal(t *testing.T) {
 		within(t, ant, func() error {
 			if got, err := route.IsLocal(addr(s)); err != nil || got != want {
 				t.Errorf("%s: %v %v", s, got, err)
+			}
+			if got, err := resolver.IsLocal(addr(s)); err != nil || got != want {
+				t.Errorf("%s by a Resolver: %v %v", s, got, err)
 			}
 			return nil
 		})

@@ -10,6 +10,18 @@ import (
 
 var errLinuxOnly = fmt.Errorf("routes: Linux only: %w", errors.ErrUnsupported)
 
+// Resolver asks for many ways. Linux only.
+type Resolver struct{}
+
+// Lookup asks the kernel for the way to dst. Linux only.
+func (*Resolver) Lookup(dst netip.Addr, options Options) (Path, error) { return Lookup(dst, options) }
+
+// IsLocal reports whether addr is an address of this host. Linux only.
+func (*Resolver) IsLocal(addr netip.Addr) (bool, error) { return IsLocal(addr) }
+
+// Close has nothing to close.
+func (*Resolver) Close() {}
+
 // Lookup asks the kernel for the way to dst. Linux only.
 func Lookup(netip.Addr, Options) (Path, error) { return Path{}, errLinuxOnly }
 
