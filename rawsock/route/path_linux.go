@@ -26,9 +26,9 @@ func Lookup(dst netip.Addr, options Options) (Path, error) {
 	return r.Lookup(dst, options)
 }
 
-// Lookup is the function Lookup, in the words of what r knows. Where a device
-// or address has been taken away within the last 100 ms, the kernel's refusal
-// may be another of those listed there.
+// Lookup asks the kernel for the way to dst, with the errors of the function of
+// that name. For up to 100 ms a change of a device or setting may not show, and
+// a Source that was taken away may be reported as the lack of a route.
 func (r *Resolver) Lookup(dst netip.Addr, options Options) (Path, error) {
 	p, err := r.lookup(dst, options)
 	if err != nil {
