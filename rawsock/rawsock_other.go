@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"time"
 
 	"github.com/tcpscope/tcpscope/rawsock/wire"
 )
@@ -52,6 +53,14 @@ func (*PacketConn) Send([]wire.Departure) error { return linuxOnly("packet socke
 func (*PacketConn) Receive(context.Context, []wire.Arrival) (int, error) {
 	return 0, linuxOnly("packet sockets")
 }
+
+// Poll receives what is there soon. Linux only.
+func (*PacketConn) Poll(time.Duration, []wire.Arrival) (int, error) {
+	return 0, linuxOnly("packet sockets")
+}
+
+// Pending tells whether anything has arrived. Linux only.
+func (*PacketConn) Pending() bool { return false }
 
 // Drops counts what was lost. Linux only.
 func (*PacketConn) Drops() uint64 { return 0 }

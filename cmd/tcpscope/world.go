@@ -107,13 +107,14 @@ const smallRing = 512 << 10
 
 // Tap opens a packet socket with a ring, with whoever listens in on it.
 func (w *world) Tap(device string, local ...netip.AddrPort) (link.Tap, error) {
-	filter, err := wire.ConversationFilter(local...)
-	if err != nil {
-		return nil, err
+	config := rawsock.PacketConfig{Interface: device, Snap: tapSnap, RingSize: w.ring}
+	filter := wire.HandshakeFilter
+	if len(w.sinks) > 0 { // who records wants all of it
+		config.Snap, filter = 0, wire.ConversationFilter
 	}
-	config := rawsock.PacketConfig{Filter: filter, Interface: device, Snap: tapSnap, RingSize: w.ring}
-	if len(w.sinks) > 0 {
-		config.Snap = 0 // who records wants all of it
+	var err error
+	if config.Filter, err = filter(local...); err != nil {
+		return nil, err
 	}
 	conn, err := rawsock.OpenPacket(config)
 	if err != nil {

@@ -54,7 +54,7 @@ func (s *Sample) Record(plan Plan, storage []finding.Field) finding.Record {
 	if s.Late > 0 {
 		add("late_us", microseconds(s.Late))
 	}
-	add("reply", string(s.Reply))
+	add("reply", replyWord(s.Reply))
 	if s.From.IsValid() && s.From != t.Addr.Addr() {
 		add("from", s.From)
 	}
@@ -62,13 +62,34 @@ func (s *Sample) Record(plan Plan, storage []finding.Field) finding.Record {
 		add("ttl", int64(s.TTL))
 	}
 	if s.Clock != "" {
-		add("clock", string(s.Clock))
+		add("clock", clockWord(s.Clock))
 	}
 	add("at", s.At)
 	if detail := s.detail(); detail != "" {
 		add("detail", detail)
 	}
 	return finding.Record{Kind: t.record.Kind, Fields: f}
+}
+
+// replyWord and clockWord are words as fields hold them. The commonest are
+// constants, of which the compiler makes values once and for all.
+func replyWord(r finding.Reason) any {
+	switch r {
+	case finding.SYNACK:
+		return string(finding.SYNACK)
+	case finding.RST:
+		return string(finding.RST)
+	case finding.NoReply:
+		return string(finding.NoReply)
+	}
+	return string(r)
+}
+
+func clockWord(c finding.Clock) any {
+	if c == finding.PacketRing {
+		return string(finding.PacketRing)
+	}
+	return string(c)
 }
 
 // detail says what the reply's word does not.
