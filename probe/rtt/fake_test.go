@@ -74,11 +74,11 @@ func (w *fakeWorld) Path(dst netip.Addr) (link.Path, error) {
 	if dst.IsLoopback() {
 		return link.Path{Source: dst, Interface: "lo", Index: 1, Local: true}, nil
 	}
-	return link.Path{Source: ant, Interface: "fake", Index: 2, MTU: 1500, MSS: 1460, Window: 64240, WindowScale: 7}, w.unreachable[dst]
+	return link.Path{Source: ant, Interface: "fake", Index: 2, Neighbors: true, MTU: 1500, MSS: 1460, Window: 64240, WindowScale: 7}, w.unreachable[dst]
 }
 func (w *fakeWorld) IsLocal(addr netip.Addr) (bool, error) { return addr == ant, nil }
 func (w *fakeWorld) Neighbors(int) (map[netip.Addr]link.NeighborState, error) {
-	return nil, nil
+	return map[netip.Addr]link.NeighborState{berry: link.Failed}, nil
 }
 func (w *fakeWorld) Owner(netip.AddrPort, netip.AddrPort) (string, error) { return "", nil }
 func (w *fakeWorld) Conntrack() (used, limit int, err error)              { return 0, 0, nil }

@@ -9,7 +9,7 @@ import (
 // take matches an event with its exchange. tapped says that the tap heard it.
 func (r *run) take(e *event, tapped bool) {
 	t, slot, known := r.endpoints(e.local, e.remote)
-	if !known || tapped && t.device != e.device {
+	if !known || tapped && t.path.Index != e.device {
 		r.stray(tapped)
 		return
 	}
@@ -57,7 +57,7 @@ func (r *run) replied(t *target, x *exchange, n uint32, e *event, tapped bool) {
 	}
 	switch {
 	case n != x.n || *heard != 0 || x.over() && x.reply == "":
-		if !counts {
+		if !counts || !answers(e.reply) {
 			return
 		}
 		if n == x.n && x.state != ended {
@@ -93,7 +93,7 @@ func (r *run) settle(t *target, x *exchange) {
 	switch {
 	case x.over() || x.reply == "":
 		return
-	case x.reply != finding.SYNACK && x.reply != finding.RST:
+	case !answers(x.reply):
 		// Nobody asks how long an ICMP error took.
 	case (r.deaf || r.observer != nil) && (x.ring.left == 0 || x.ring.heard == 0), !r.deaf && x.socket.heard == 0:
 		return

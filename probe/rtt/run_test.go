@@ -147,6 +147,24 @@ func TestSilence(t *testing.T) {
 	})
 }
 
+// Where ARP gets no answer, nothing left this host, and it is said so. What our
+// own kernel says of it comes too late to matter.
+func TestNoARP(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newFakeWorld()
+		w.answer = func(h wire.Header, g wire.Segment) []fakeReply {
+			return []fakeReply{{3 * time.Second, icmp(ant, h, g, wire.ICMPUnreachable, 1)}}
+		}
+		s := spec(t, 5, time.Second)
+		s.Scope = scope(t, netip.AddrPortFrom(berry, 80))
+		_, session := measure(t, w, s)
+		record, _ := session.Summary(0, nil)
+		if got := record.Text("detail"); got != "10.0.0.3 does not answer ARP" || session.Stats(0).Late != 0 {
+			t.Errorf("%q, %d late", got, session.Stats(0).Late)
+		}
+	})
+}
+
 // A run ends as soon as its last probe is answered.
 func TestEndsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

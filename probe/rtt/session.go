@@ -60,8 +60,8 @@ type target struct {
 	// err is why there is no way to it, as far as is known; refused is why its
 	// latest probe that did not leave did not.
 	err, refused error
-	// device is the index of the one that its probes leave by.
-	device   int
+	// path is the way that its probes take.
+	path     link.Path
 	rotation *rotation
 	syn      *wire.Template
 	// exchanges are the latest from each source port.
@@ -214,7 +214,7 @@ func (s *Session) route() (device string, err error) {
 
 // lead sets the way to a target.
 func (t *target) lead(path link.Path, r *rotation, syn *wire.Template) {
-	t.err, t.device, t.rotation, t.syn = nil, path.Index, r, syn
+	t.err, t.path, t.rotation, t.syn = nil, path, r, syn
 	t.exchanges = make([]exchange, len(r.ports))
 }
 
@@ -338,10 +338,31 @@ func (s *Session) detail(t *target) string {
 	switch {
 	case t.stats.NotSent > 0:
 		return t.refused.Error()
+	case t.stats.Received == 0 && s.unresolved(t):
+		return (&probe.NoARPError{NextHop: t.nextHop()}).Error()
 	case s.untapped != nil:
 		return fmt.Sprintf("no %s: %v", finding.PacketRing, s.untapped)
 	case t.stats.Received > 0 && s.calibration.Err != nil:
 		return fmt.Sprintf("the clock is not calibrated: %v", s.calibration.Err)
 	}
 	return ""
+}
+
+// nextHop is where a target's datagrams go first.
+func (t *target) nextHop() netip.Addr {
+	if t.path.Gateway.IsValid() {
+		return t.path.Gateway
+	}
+	return t.Addr.Addr()
+}
+
+// unresolved reports whether ARP has asked for a target's next hop in vain. Its
+// probes have left nobody but the kernel then, which dropped them.
+func (s *Session) unresolved(t *target) bool {
+	if s.world == nil || !t.path.Neighbors || t.path.Local {
+		return false
+	}
+	table, err := s.world.Neighbors(t.path.Index)
+	state := table[t.nextHop()]
+	return err == nil && (state == link.Failed || state == link.Incomplete)
 }
