@@ -32,6 +32,10 @@ type fakeWorld struct {
 	lag time.Duration
 	// step is what the kernel's clock jumps by between departure and arrival.
 	step time.Duration
+	// tracked and limit are the connection tracking table's entries; tracks
+	// says that what is sent makes some.
+	tracked, limit int
+	tracks         bool
 	// untapped are segments that the tap does not see leave.
 	untapped func(g wire.Segment) bool
 
@@ -81,7 +85,15 @@ func (w *fakeWorld) Neighbors(int) (map[netip.Addr]link.NeighborState, error) {
 	return map[netip.Addr]link.NeighborState{berry: link.Failed}, nil
 }
 func (w *fakeWorld) Owner(netip.AddrPort, netip.AddrPort) (string, error) { return "", nil }
-func (w *fakeWorld) Conntrack() (used, limit int, err error)              { return 0, 0, nil }
+func (w *fakeWorld) Conntrack() (used, limit int, err error) {
+	used = w.tracked
+	if w.tracks {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		used += len(w.sent)
+	}
+	return used, w.limit, nil
+}
 func (w *fakeWorld) Loopback() World {
 	l := newFakeWorld()
 	l.lag, l.noTap = w.lag, w.noTap

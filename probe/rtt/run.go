@@ -55,7 +55,11 @@ func (s *Session) newRun() (*run, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &run{Session: s, schedule: s.plan.schedule(), start: time.Now(), out: out}
+	tracked, err := newTracking(s.world, &s.plan)
+	if err != nil {
+		return nil, err
+	}
+	r := &run{Session: s, schedule: s.plan.schedule(), tracked: tracked, start: time.Now(), out: out}
 	if s.deaf {
 		r.arrivals, r.observed = make([]wire.Arrival, pollBatch), observer(func() { s.stray(true) })
 	}
@@ -72,8 +76,9 @@ type owner struct {
 type run struct {
 	*Session
 	schedule
-	start time.Time
-	out   *probe.Outbox[owner]
+	tracked tracking
+	start   time.Time
+	out     *probe.Outbox[owner]
 	// answers are the exchanges that wait for an answer, and rings those that
 	// wait for the tap's stamps. Some of them are over.
 	answers, rings deadlines
@@ -113,6 +118,8 @@ func (r *run) loop(ctx context.Context, yield func([]Sample, error) bool) {
 			return
 		}
 		if err != nil {
+			r.abandon()
+			_ = r.send() // as far as that is possible still
 			yield(nil, err)
 			return
 		}
@@ -328,6 +335,9 @@ func (r *run) expire() {
 // costs as much as sending several segments.
 func (r *run) dispatch() error {
 	if now := r.now(); now >= r.round {
+		if err := r.tracked.check(now); err != nil {
+			return err
+		}
 		r.fill()
 		if r.plan.Busy() {
 			r.round = now + roundTime

@@ -452,6 +452,44 @@ func TestInterrupted(t *testing.T) {
 	})
 }
 
+// Half of what is free in the connection tracking table is left to others,
+// where the kernel makes use of it.
+func TestTracking(t *testing.T) {
+	for name, c := range map[string]struct {
+		limit  int
+		tracks bool
+		fails  bool
+	}{
+		"no table":    {0, true, false},
+		"room enough": {1000, true, false},
+		"unused":      {150, false, false},
+		"in use":      {150, true, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newFakeWorld()
+				w.tracked, w.limit, w.tracks = 50, c.limit, c.tracks
+				session, err := Open(t.Context(), w, plan(t, spec(t, 300, 10*ms)))
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer session.Close()
+				var failed error
+				for _, err := range session.Run(t.Context()) {
+					failed = err
+				}
+				if (failed != nil) != c.fails || failed != nil && !strings.Contains(failed.Error(), "connection tracking table") {
+					t.Error(failed)
+				}
+				syns, resets := len(w.segments(wire.SYN)), len(w.segments(wire.RST))
+				if c.fails && (syns > 100 || resets != syns) || !c.fails && syns != 300 {
+					t.Errorf("%d SYN, %d RST", syns, resets)
+				}
+			})
+		})
+	}
+}
+
 // Whoever was kept from running does not catch up in a burst.
 func TestNoBurst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
