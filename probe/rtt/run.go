@@ -115,11 +115,11 @@ func (r *run) loop(ctx context.Context, yield func([]Sample, error) bool) {
 			err = r.dispatch()
 		}
 		if !r.flush(yield) {
+			r.abandon()
 			return
 		}
 		if err != nil {
 			r.abandon()
-			_ = r.send() // as far as that is possible still
 			yield(nil, err)
 			return
 		}
@@ -144,9 +144,7 @@ func (r *run) loop(ctx context.Context, yield func([]Sample, error) bool) {
 	}
 	if r.draining != 0 {
 		r.abandon()
-		if err := errors.Join(r.send(), context.Cause(ctx)); err != nil {
-			yield(nil, err)
-		}
+		yield(nil, context.Cause(ctx))
 	}
 }
 
@@ -189,14 +187,16 @@ func (r *run) drain() {
 	r.draining = r.now() + min(wait, maxDrain, r.plan.Spec.Timeout)
 }
 
-// abandon resets what the probes that nothing is known of may have opened.
+// abandon resets what the probes that nothing is known of may have opened, as
+// far as that is possible still.
 func (r *run) abandon() {
 	for ; !r.answers.empty(); r.answers.pop() {
 		d := r.answers.peek()
-		if x := r.awaited(d); x != nil {
+		if x := r.awaited(d); x != nil && !x.cleared {
 			r.clear(r.targets[d.target], x)
 		}
 	}
+	_ = r.send()
 }
 
 // pause is how long there is nothing to do unless something arrives.
@@ -338,8 +338,7 @@ func (r *run) dispatch() error {
 		if err := r.tracked.check(now); err != nil {
 			return err
 		}
-		r.fill()
-		if r.plan.Busy() {
+		if more := r.fill(); !more && r.plan.Busy() {
 			r.round = now + roundTime
 		}
 		return r.send()
@@ -347,19 +346,21 @@ func (r *run) dispatch() error {
 	return nil
 }
 
-// fill puts the probes that are due into the outbox.
-func (r *run) fill() {
+// fill puts the probes that are due into the outbox. It reports whether there
+// may be more than it has room for.
+func (r *run) fill() (more bool) {
 	if r.draining != 0 {
-		return
+		return false
 	}
 	now := r.now()
 	for !r.out.Full() {
 		target, due := r.turn(now)
 		if !due {
-			return
+			return false
 		}
 		r.put(r.targets[target])
 	}
+	return true
 }
 
 // put makes a target's next probe.
