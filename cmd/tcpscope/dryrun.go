@@ -3,8 +3,10 @@ package main
 import (
 	"fmt"
 	"io"
+	"math"
 	"net/netip"
 	"slices"
+	"strconv"
 	"text/tabwriter"
 	"time"
 
@@ -84,7 +86,7 @@ func (p *program) dryRTT(s settings, plan rtt.Plan) error {
 	rows := [][2]string{
 		{"probes", "until interrupted"},
 		{"segments", "a SYN for every probe, and a reset for what it may have opened"},
-		{"rate", fmt.Sprintf("%.4g probes a second, one to each target every %v", plan.Rate(), plan.Spec.Interval)},
+		{"rate", fmt.Sprintf("%s probes a second, one to each target every %v", rateOf(plan), plan.Spec.Interval)},
 		{"source ports", fmt.Sprintf("%s, in turn", report.Grouped(plan.Ports))},
 		{"duration", "until interrupted"},
 	}
@@ -97,6 +99,14 @@ func (p *program) dryRTT(s settings, plan rtt.Plan) error {
 		rows = slices.Delete(rows, 3, 4)
 	}
 	return p.dryTable(s, plan.Spec.Scope, rows)
+}
+
+// rateOf is a plan's probes a second, in words: whole where there are many.
+func rateOf(plan rtt.Plan) string {
+	if rate := plan.Rate(); rate < 100 {
+		return strconv.FormatFloat(rate, 'g', 3, 64)
+	}
+	return report.Grouped(int64(math.Round(plan.Rate())))
 }
 
 // probesOf is how many probes the plan has for each target and in all; zero

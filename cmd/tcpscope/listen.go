@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"net"
 	"net/netip"
 
@@ -11,20 +10,22 @@ import (
 // Listen opens a port where the kernel accepts connections by itself, up to
 // its backlog; nobody takes them.
 func (w *world) Listen(src netip.Addr) (link.Port, error) {
-	l, err := net.Listen("tcp4", netip.AddrPortFrom(src, 0).String())
+	l, err := net.ListenTCP("tcp4", net.TCPAddrFromAddrPort(netip.AddrPortFrom(src, 0)))
 	if err != nil {
 		return nil, err
 	}
-	return listeningPort{l}, nil
+	local, err := netip.ParseAddrPort(l.Addr().String())
+	if err != nil {
+		l.Close()
+		return nil, err
+	}
+	return listeningPort{l, local}, nil
 }
 
 // listeningPort is a listening socket as a link.Port.
-type listeningPort struct{ net.Listener }
-
-func (p listeningPort) Local() netip.AddrPort {
-	addr, ok := p.Addr().(*net.TCPAddr)
-	if !ok {
-		panic(fmt.Sprintf("a TCP listener at %v", p.Addr()))
-	}
-	return addr.AddrPort()
+type listeningPort struct {
+	*net.TCPListener
+	local netip.AddrPort
 }
+
+func (p listeningPort) Local() netip.AddrPort { return p.local }

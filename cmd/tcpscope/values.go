@@ -38,9 +38,21 @@ func period(c *cli.Context, flag string, low, high time.Duration) (time.Duration
 		d, err = time.ParseDuration(text + "s")
 	}
 	if err != nil || d < low || d > high {
-		return 0, misuse("--%s %q: need a duration from %v to %v, such as 500ms or 2s", flag, text, low, high)
+		return 0, misuse("--%s %q: need a duration from %s to %s, such as 500ms or 2s", flag, text, terse(low), terse(high))
 	}
 	return d, nil
+}
+
+// terse writes a duration as a user would: "1h", not "1h0m0s".
+func terse(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
 }
 
 // The bounds of --rate, in probes a second: one in about three hours, and
