@@ -15,6 +15,9 @@ type Config struct {
 	// Interface names the one device to send and receive on
 	// (SO_BINDTODEVICE); "" leaves the choice to the kernel's routes.
 	Interface string
+	// Except is the index of a device whose arrivals are not heard; zero for
+	// none.
+	Except int
 	// ReceiveBuffer is the room asked of the kernel for datagrams that wait to
 	// be received, in octets of the kernel's accounting (about 768 for a short
 	// segment). Zero means 4 MiB. Without CAP_NET_ADMIN the kernel grants no

@@ -35,7 +35,7 @@ type Conn struct {
 
 // Open opens a Conn. It needs CAP_NET_RAW.
 func Open(config Config) (*Conn, error) {
-	program, err := wire.ReplyFilter(config.Local...)
+	program, err := connFilter(config)
 	if err != nil {
 		return nil, err
 	}
@@ -56,6 +56,20 @@ func Open(config Config) (*Conn, error) {
 		readers = append(readers, r)
 	}
 	return &Conn{tx: tx, rx: newQueue(readers...)}, nil
+}
+
+// connFilter is what a Conn hears.
+func connFilter(config Config) ([]bpf.RawInstruction, error) {
+	program, err := wire.ReplyFilter(config.Local...)
+	if err != nil || config.Except == 0 {
+		return program, err
+	}
+	fromElsewhere, err := bpf.Assemble([]bpf.Instruction{
+		bpf.LoadExtension{Num: bpf.ExtInterfaceIndex},
+		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: uint32(config.Except), SkipTrue: 1},
+		bpf.RetConstant{Val: 0},
+	})
+	return append(fromElsewhere, program...), err
 }
 
 // openTransmit opens the socket that datagrams leave by.

@@ -60,6 +60,32 @@ func connReplies(t *testing.T, layer3 bool) {
 	}
 }
 
+// A Conn may leave what arrives by one device to others. It hears the rest.
+func TestConnExcept(t *testing.T) {
+	lab := netlab.Start(t, netlab.Pair())
+	ant, apple := lab.Host("ant"), lab.Host("apple")
+	local := []netip.AddrPort{quiet(t, ant), {}}
+	within(t, ant, func() error {
+		q, err := rawsock.ReserveQuietPort(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 0)
+		if err == nil {
+			t.Cleanup(func() { q.Close() })
+			local[1] = q.Local()
+		}
+		return err
+	})
+	all := open(t, ant, rawsock.Config{Local: local})
+	send(t, all, syn(t, local[0], endpoint(apple, 81), 1))
+	device := receive(t, all, count(1))[0].Interface
+
+	some := open(t, ant, rawsock.Config{Local: local, Except: device})
+	send(t, all, syn(t, local[0], endpoint(apple, 81), 2))
+	receive(t, all, count(1))
+	send(t, all, syn(t, local[1], netip.AddrPortFrom(local[1].Addr(), 81), 3))
+	if got := receive(t, some, count(1))[0]; got.Interface == device || got.segment.Ack != 4 {
+		t.Errorf("heard %v from device %d", got, got.Interface)
+	}
+}
+
 // On the loopback device a raw socket sees what this host sends, too; the
 // filter keeps our own SYN out.
 func TestConnLoopback(t *testing.T) {

@@ -82,7 +82,7 @@ func (w *world) Conntrack() (used, limit int, err error) { return rawsock.Conntr
 
 // Open opens a raw socket, with whoever listens in on it.
 func (w *world) Open(c link.Config) (link.Link, error) {
-	conn, err := rawsock.Open(rawsock.Config{Local: c.Local, Interface: w.device, NoTransmitStamps: c.NoTransmitStamps})
+	conn, err := rawsock.Open(rawsock.Config{Local: c.Local, Interface: w.device, Except: c.Except, NoTransmitStamps: c.NoTransmitStamps})
 	if err != nil {
 		return nil, err
 	}

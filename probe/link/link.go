@@ -130,6 +130,9 @@ type World interface {
 type Config struct {
 	// Local are the endpoints whose replies are heard.
 	Local []netip.AddrPort
+	// Except is the index of a device whose arrivals are not heard, because a
+	// tap hears them; zero for none.
+	Except int
 	// NoTransmitStamps leaves out the kernel's transmit stamps, which cost
 	// about as much as sending itself; a Departure's At is then the user's
 	// clock.

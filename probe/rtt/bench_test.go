@@ -19,7 +19,7 @@ func exchanges(tb testing.TB) func() {
 	session := newSession(plan(tb, spec(tb, 0, time.Second)))
 	session.world, session.rotations = newFakeWorld(), make(map[netip.Addr]*rotation)
 	session.link, session.observer = nowhere{}, new(probe.Listener[event])
-	if _, err := session.route(); err != nil {
+	if err := session.route(); err != nil {
 		tb.Fatal(err)
 	}
 	r, err := session.newRun()

@@ -36,6 +36,8 @@ type fakeWorld struct {
 	// says that what is sent makes some.
 	tracked, limit int
 	tracks         bool
+	// elsewhere says that answers arrive by a device that no tap is on.
+	elsewhere bool
 	// untapped are segments that the tap does not see leave.
 	untapped func(g wire.Segment) bool
 
@@ -222,12 +224,18 @@ func (l *fakeLink) Send(batch []wire.Departure) error {
 func (l *fakeLink) deliver(datagram []byte) {
 	at := time.Now().Add(l.step)
 	a := wire.Arrival{Datagram: datagram, At: at, Interface: 2}
-	time.AfterFunc(tapDelay, func() {
-		for _, t := range l.taps {
-			t.arrivals <- a
-		}
-	})
-	l.link <- wire.Arrival{Datagram: datagram, At: at.Add(l.lag)}
+	if l.elsewhere {
+		a.Interface = 3
+	} else {
+		time.AfterFunc(tapDelay, func() {
+			for _, t := range l.taps {
+				t.arrivals <- a
+			}
+		})
+	}
+	if l.config.Except != a.Interface {
+		l.link <- wire.Arrival{Datagram: datagram, At: at.Add(l.lag), Interface: a.Interface}
+	}
 }
 
 func (l *fakeLink) Receive(ctx context.Context, batch []wire.Arrival) (int, error) {

@@ -9,7 +9,7 @@ import (
 // take matches an event with its exchange. tapped says that the tap heard it.
 func (r *run) take(e *event, tapped bool) {
 	t, slot, known := r.endpoints(e.local, e.remote)
-	if !known || tapped && t.path.Index != e.device {
+	if !known || tapped && r.passing(t, e) {
 		r.stray(tapped)
 		return
 	}
@@ -33,9 +33,15 @@ func (r *run) take(e *event, tapped bool) {
 	}
 }
 
+// passing reports whether the tap, which hears all devices, has met a segment
+// on another one than the target's: below it, or above.
+func (s *Session) passing(t *target, e *event) bool {
+	return s.device.Index == 0 && t.path.Index != e.device
+}
+
 // counts reports whether events from the tap, or from the link, are those that
 // are counted and answered: what comes by both would be twice.
-func (s *Session) counts(tapped bool) bool { return tapped == s.deaf }
+func (s *Session) counts(tapped bool) bool { return s.deaf || !tapped }
 
 func (s *Session) stray(tapped bool) {
 	if s.counts(tapped) {

@@ -257,8 +257,8 @@ func (r *run) catchUp() error {
 
 // unheard reports whether anything waits to be heard that may be an answer.
 func (r *run) unheard() bool {
-	if r.deaf {
-		return r.tap.Pending()
+	if r.deaf && r.tap.Pending() {
+		return true
 	}
 	return r.link.Pending() || r.listener.Pending()
 }

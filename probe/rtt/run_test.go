@@ -78,6 +78,32 @@ func TestClocks(t *testing.T) {
 	}
 }
 
+// Answers may come by another device than the one that SYNs leave by, where
+// routes are not the same in both directions. They are answers, and each is
+// heard once.
+func TestAnswersFromElsewhere(t *testing.T) {
+	for name, interval := range map[string]time.Duration{"one by one": 10 * ms, "busy": ms} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newFakeWorld()
+				w.elsewhere = true
+				w.answer = func(h wire.Header, g wire.Segment) []fakeReply { return synAck(20*ms, h, g) }
+				s := spec(t, 50, interval)
+				s.Scope = scope(t, netip.AddrPortFrom(apple, 80), netip.AddrPortFrom(apple, 81))
+				samples, session := measure(t, w, s)
+				for _, x := range samples {
+					if x.Reply != finding.SYNACK || x.RTT != 20*ms || x.Clock != finding.UserClock {
+						t.Fatalf("%+v", x)
+					}
+				}
+				if resets := len(w.segments(wire.RST)); len(samples) != 100 || resets != 100 || session.Progress().Strays != 0 {
+					t.Errorf("%d samples, %d resets, %+v", len(samples), resets, session.Progress())
+				}
+			})
+		})
+	}
+}
+
 // A reset goes out for every SYN-ACK, with the number that it expects.
 func TestResets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -37,10 +37,14 @@ type Session struct {
 
 	link     link.Link
 	listener *probe.Listener[event]
-	tap      link.Tap // nil without
-	// deaf says that the link hears nothing, and the tap must do for both. It
-	// wakes us once in a few milliseconds, which is right where there is much
-	// to hear, but too late for the user's clock to be of interest.
+	// device is a path by the one device that all targets are reached by; the
+	// zero Path if there are several.
+	device link.Path
+	tap    link.Tap // on that device, or on all; nil without
+	// deaf says that the link hears only what the tap does not, because the
+	// answers have found another way to us. The tap wakes us once in a few
+	// milliseconds, which is right where there is much to hear, but too late
+	// for the user's clock to be of interest.
 	deaf     bool
 	observer *probe.Listener[event]
 
@@ -105,8 +109,7 @@ func Open(ctx context.Context, w World, plan Plan) (_ *Session, err error) {
 			s.Close()
 		}
 	}()
-	device, err := s.route()
-	if err != nil {
+	if err = s.route(); err != nil {
 		return nil, err
 	}
 	var locals []netip.AddrPort
@@ -114,7 +117,7 @@ func Open(ctx context.Context, w World, plan Plan) (_ *Session, err error) {
 		locals = append(locals, r.locals...)
 	}
 	if s.clock == finding.PacketRing {
-		if s.tap, err = w.Tap(device, locals...); err != nil {
+		if s.tap, err = w.Tap(s.device.Interface, locals...); err != nil {
 			if refused(err) {
 				return nil, err
 			}
@@ -122,8 +125,8 @@ func Open(ctx context.Context, w World, plan Plan) (_ *Session, err error) {
 		}
 	}
 	config := link.Config{Local: locals, NoTransmitStamps: s.clock != finding.SocketStamp}
-	if s.deaf = s.tap != nil && plan.Busy(); s.deaf {
-		config.Local = nil
+	if s.deaf = s.tap != nil && plan.Busy() && s.device.Index != 0; s.deaf {
+		config.Except = s.device.Index
 	}
 	if s.link, err = w.Open(config); err != nil {
 		return nil, err
@@ -174,9 +177,8 @@ func (s *Session) observe() {
 	}
 }
 
-// route finds the way to every target, and returns the device that they all
-// leave by; "" if there are several.
-func (s *Session) route() (device string, err error) {
+// route finds the way to every target, and the device that they all leave by.
+func (s *Session) route() error {
 	syns := make(map[link.Path]*wire.Template)
 	one := true
 	for _, t := range s.targets {
@@ -188,7 +190,7 @@ func (s *Session) route() (device string, err error) {
 		if s.rotations[path.Source] == nil {
 			r, err := reserve(s.world, path.Source, s.plan.Spec.SourcePort, s.plan.Ports)
 			if err != nil {
-				return "", err
+				return err
 			}
 			s.rotations[path.Source] = r
 		}
@@ -196,20 +198,20 @@ func (s *Session) route() (device string, err error) {
 		look := link.Path{MSS: path.MSS, Window: path.Window, WindowScale: path.WindowScale}
 		if syns[look] == nil {
 			if syns[look], err = s.plan.Spec.Like.Template(look); err != nil {
-				return "", err
+				return err
 			}
 		}
 		t.lead(path, s.rotations[path.Source], syns[look])
-		one = one && (device == "" || device == path.Interface)
-		device = path.Interface
+		one = one && (s.device.Index == 0 || s.device.Index == path.Index)
+		s.device = path
 	}
 	if len(s.rotations) == 0 {
-		return "", s.targets[0].err
+		return s.targets[0].err
 	}
 	if !one {
-		device = ""
+		s.device = link.Path{}
 	}
-	return device, nil
+	return nil
 }
 
 // lead sets the way to a target.
