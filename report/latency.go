@@ -2,6 +2,7 @@ package report
 
 import (
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -174,6 +175,13 @@ func (t *textWriter) latencyTable(targets []finding.Record) string {
 		b.WriteString(t.line(kept, i, "", gap))
 		b.WriteString(Wrap(strings.Join(remarks(spilled, i), ", "), "      ", pageWidth))
 		b.WriteString(t.remarks(r, "      "))
+	}
+	var clocks []string
+	for _, r := range targets {
+		if c := clockOf(r); c != "" && !slices.Contains(clocks, c) {
+			clocks = append(clocks, c)
+			b.WriteString(Wrap(c, "", pageWidth))
+		}
 	}
 	return b.String()
 }

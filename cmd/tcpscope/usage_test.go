@@ -163,7 +163,7 @@ func TestUsageErrors(t *testing.T) {
 		{"rtt -c 1.5 127.0.0.1:80", "", `--count "1.5": need a number from 1 to 2147483647`},
 		{"rtt -i 0.5ms 127.0.0.1:80", "", `--interval "0.5ms": need a duration from 1ms to 1h, such as 500ms or 2s`},
 		{"rtt -i 2h 127.0.0.1:80", "", `--interval "2h": need a duration from 1ms to 1h, such as 500ms or 2s`},
-		{"rtt --duration 0s 127.0.0.1:80", "", `--duration "0s": need a duration from 1ms to 8784h0m0s, such as 500ms or 2s`},
+		{"rtt --duration 0s 127.0.0.1:80", "", `--duration "0s": need a duration from 1ms to 8784h, such as 500ms or 2s`},
 		{"rtt --timeout 6m 127.0.0.1:80", "", `--timeout "6m": need a duration from 1ms to 5m, such as 500ms or 2s`},
 		{"rtt -i 1ms --timeout 5m 127.0.0.1:80", "", "a timeout of 5m0s with an interval of 1ms takes 300202 source ports, and 4096 are possible: shorten the timeout or lengthen the interval"},
 		{"rtt -i 1ms -p 1-101 127.0.0.1", "", "101 targets every 1ms are more than 100000 probes a second: lengthen the interval"},
