@@ -26,7 +26,7 @@ func exchanges(tb testing.TB) func() {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	listen, observe := listener(func() {}), observer(func() {})
+	listen, observe := listener(func() {}), observer(func(netip.AddrPort) bool { return false }, func() {})
 	take := func(hear func(wire.Arrival) (event, bool), a wire.Arrival, tapped bool) {
 		e, ok := hear(a)
 		if !ok {

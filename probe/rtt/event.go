@@ -13,8 +13,8 @@ import (
 type event struct {
 	kind          eventKind
 	local, remote netip.AddrPort
-	// isn is that of the SYN which left, or which the reply claims to answer;
-	// of a challenge it is what the peer expects next.
+	// isn is that of the SYN which left, or which the reply claims to answer; of
+	// a challenge, that of the SYN which the peer still knows.
 	isn wire.Seq
 	// reply, from and ttl are a reply's.
 	reply finding.Reason
@@ -57,8 +57,9 @@ func listener(strays func()) func(wire.Arrival) (event, bool) {
 	}
 }
 
-// observer makes events of what a tap hears: departures, and replies.
-func observer(strays func()) func(wire.Arrival) (event, bool) {
+// observer makes events of what a tap hears: departures, and replies. ours tells
+// which endpoints are our own: on loopback, what leaves also arrives.
+func observer(ours func(netip.AddrPort) bool, strays func()) func(wire.Arrival) (event, bool) {
 	ear := probe.Ear{NoOptions: true}
 	var segment wire.Segment
 	return func(a wire.Arrival) (event, bool) {
@@ -69,6 +70,9 @@ func observer(strays func()) func(wire.Arrival) (event, bool) {
 			e := reply(&h)
 			if e.device = a.Interface; e.valid(&h) {
 				return e, true
+			}
+			if ours(e.remote) {
+				return event{}, false
 			}
 		}
 		strays()
@@ -114,7 +118,7 @@ func reply(h *probe.Heard) event {
 	case r.Is(wire.RST | wire.ACK):
 		e.reply = finding.RST
 	case r.Is(wire.ACK):
-		e.kind, e.isn = challenged, r.Ack
+		e.kind = challenged
 	}
 	return e
 }

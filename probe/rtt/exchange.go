@@ -23,8 +23,11 @@ type exchange struct {
 	user struct{ left, heard time.Duration }
 	// reply is what came back first; "" while nothing has.
 	reply finding.Reason
-	from  netip.Addr
-	ttl   uint8
+	// met is the earlier probe from the same port that the peer still knew;
+	// zero if that did not show.
+	met  uint32
+	from netip.Addr
+	ttl  uint8
 }
 
 // stamps are a clock's readings in nanoseconds since 1970; zero for none.
@@ -42,6 +45,10 @@ const (
 	// ended in another way.
 	ended
 )
+
+// lingers reports whether the peer may still know of the exchange when it is
+// over: neither an RST nor an ICMP error leaves anything behind.
+func (x *exchange) lingers() bool { return x.reply == "" || x.reply == finding.SYNACK }
 
 // over reports whether the exchange has become a Sample.
 func (x *exchange) over() bool { return x.state == answered || x.state == ended }
@@ -85,7 +92,7 @@ func (x *exchange) sample(target int) Sample {
 		s.At = time.Unix(0, x.ring.left)
 	}
 	if x.reply == "" {
-		s.Reply = finding.NoReply
+		s.Reply, s.Met = finding.NoReply, x.met
 	}
 	if s.Answered() {
 		s.RTT, s.Clock = x.rtt()

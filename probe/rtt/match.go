@@ -13,16 +13,11 @@ func (r *run) take(e *event, tapped bool) {
 		r.stray(tapped)
 		return
 	}
-	if e.kind == challenged {
-		r.stray(tapped)
-		if r.counts(tapped) {
-			r.out.ResetAt(e.local, e.remote, e.isn)
-		}
-		return
-	}
 	x := &t.exchanges[slot]
 	n := t.n(e.isn)
 	switch {
+	case e.kind == challenged:
+		r.challenged(x, n, e, tapped)
 	case n == 0 || n > t.sent || r.plan.slot(n) != slot:
 		r.stray(tapped)
 	case e.kind == replied:
@@ -47,6 +42,19 @@ func (s *Session) stray(tapped bool) {
 	if s.counts(tapped) {
 		s.count.strays.Add(1)
 	}
+}
+
+// challenged resets what the peer still knows: its bare ACK tells what sequence
+// number it expects, that of the nth probe if it is honest.
+func (r *run) challenged(x *exchange, n uint32, e *event, tapped bool) {
+	if r.counts(tapped) {
+		r.out.ResetAt(e.local, e.remote, e.isn.Add(1))
+	}
+	if x.state != waiting || n == 0 || n >= x.n || r.plan.slot(n) != r.plan.slot(x.n) {
+		r.stray(tapped)
+		return
+	}
+	x.met = n
 }
 
 // replied takes note of a reply.
@@ -121,7 +129,7 @@ func (r *run) decide(t *target, x *exchange) {
 			t.fastest = s.RTT
 		}
 	}
-	if !x.cleared && (x.reply == "" || x.reply == finding.SYNACK) {
+	if !x.cleared && x.lingers() {
 		r.clear(t, x)
 	}
 	r.report(t, s)

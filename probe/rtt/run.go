@@ -61,7 +61,7 @@ func (s *Session) newRun() (*run, error) {
 	}
 	r := &run{Session: s, schedule: s.plan.schedule(), tracked: tracked, start: time.Now(), out: out}
 	if s.deaf {
-		r.arrivals, r.observed = make([]wire.Arrival, pollBatch), observer(func() { s.stray(true) })
+		r.arrivals, r.observed = make([]wire.Arrival, pollBatch), s.tapEvents()
 	}
 	return r, nil
 }
@@ -387,12 +387,13 @@ func (r *run) put(t *target) {
 }
 
 // clearNext resets what may be left of the exchange on the port that the next
-// probe leaves from, where anything has been lost: our reset may be among it.
+// probe leaves from, where anything has been lost, or was sent again because of
+// what was: our reset may be among it.
 func (r *run) clearNext(t *target) {
-	if t.stats.Sent == t.stats.Received {
+	if t.stats.Sent == t.stats.Received && t.stats.Duplicates == 0 {
 		return
 	}
-	if x := &t.exchanges[r.plan.slot(t.sent+1)]; x.n != 0 && x.over() {
+	if x := &t.exchanges[r.plan.slot(t.sent+1)]; x.n != 0 && x.over() && x.lingers() {
 		r.clear(t, x)
 	}
 }

@@ -320,6 +320,76 @@ func TestChallenge(t *testing.T) {
 	})
 }
 
+// Where our resets are lost, a probe meets what the one before it on its port
+// has left. It is lost, and the user is told why.
+func TestMetEarlier(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newFakeWorld()
+		known := make(map[uint16]wire.Seq)
+		w.answer = func(h wire.Header, g wire.Segment) []fakeReply {
+			switch isn, met := known[g.SrcPort]; {
+			case g.Flags != wire.SYN:
+				return nil
+			case met:
+				return []fakeReply{{ms, replyTo(h, g, wire.ACK, isn.Add(1))}}
+			}
+			known[g.SrcPort] = g.Seq
+			return synAck(ms, h, g)
+		}
+		s := spec(t, 6, time.Second) // of four ports
+		samples, session := measure(t, w, s)
+		summary, _ := session.Summary(0, nil)
+		for _, x := range samples {
+			detail := x.Record(session.plan, nil).Text("detail")
+			if met := x.N > 4; met != (x.Met != 0 && x.Met == x.N-4) || met != strings.Contains(detail, fmt.Sprintf("probe %d", x.N-4)) {
+				t.Errorf("%+v: %s", x, detail)
+			}
+		}
+		if byReply(samples)[finding.NoReply] != 2 || session.Progress().Strays != 0 || !strings.HasPrefix(summary.Text("detail"), "2 of the lost met") {
+			t.Errorf("%+v, %+v, %v", samples, session.Progress(), summary)
+		}
+	})
+}
+
+// A SYN-ACK that is sent again shows that a reset is lost; one that the network
+// rejects has opened nothing.
+func TestClearsAheadOnlyWhatLingers(t *testing.T) {
+	for name, c := range map[string]struct {
+		answer func(wire.Header, wire.Segment) []fakeReply
+		ahead  int
+	}{
+		"sent again": {func(h wire.Header, g wire.Segment) []fakeReply {
+			return append(synAck(ms, h, g), synAck(3*ms, h, g)...)
+		}, 21}, // before the 5th, and all that follow
+		"rejected": {func(h wire.Header, g wire.Segment) []fakeReply {
+			if g.Flags != wire.SYN {
+				return nil
+			}
+			return []fakeReply{{ms, icmp(berry, h, g, wire.ICMPUnreachable, 13)}}
+		}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newFakeWorld()
+				w.answer = c.answer
+				s := spec(t, 24, time.Second) // of four ports
+				measure(t, w, s)
+				answers := 0
+				for _, g := range w.segments(wire.SYN) {
+					for _, r := range c.answer(g.header, g.segment) {
+						if h, _, err := wire.ParseHeader(r.datagram); err == nil && h.Protocol == wire.ProtocolTCP {
+							answers++
+						}
+					}
+				}
+				if got := len(w.segments(wire.RST)) - answers; got != c.ahead {
+					t.Errorf("%d resets ahead, not %d", got, c.ahead)
+				}
+			})
+		})
+	}
+}
+
 // Once anything is lost, the port that comes next is reset ahead of its use.
 func TestClearsAhead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -30,6 +30,9 @@ type Sample struct {
 	// Late is the time to a SYN-ACK that may be a retransmission; zero if
 	// there was none. Reply is NoReply then.
 	Late time.Duration
+	// Met is the number of the earlier probe that this one met at the peer,
+	// which answered about that one; zero if that did not show.
+	Met uint32
 	// Refused is why the SYN never left; nil if it did.
 	Refused error
 }
@@ -100,6 +103,8 @@ func (s *Sample) detail() string {
 	switch {
 	case s.Refused != nil:
 		return s.Refused.Error()
+	case s.Met > 0:
+		return fmt.Sprintf("met what was left of probe %d at the peer, whose resets were lost", s.Met)
 	case s.Late > 0:
 		return fmt.Sprintf("a SYN-ACK came after %v: too late, or to a retransmission", s.Late.Round(time.Microsecond))
 	}

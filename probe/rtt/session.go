@@ -71,7 +71,9 @@ type target struct {
 	// exchanges are the latest from each source port.
 	exchanges []exchange
 	// sent is the number of the probe sent last.
-	sent  uint32
+	sent uint32
+	// met counts the probes that were lost because they met an earlier one.
+	met   int
 	stats *Stats
 	// fastest is the shortest sample; zero before there is one. Until then
 	// slow counts the answers that would have been samples of a second or
@@ -173,8 +175,21 @@ func refused(err error) bool { return errors.Is(err, syscall.EPERM) || errors.Is
 // observe listens to the tap, if there is one.
 func (s *Session) observe() {
 	if s.tap != nil {
-		s.observer = probe.Listen(s.tap, observer(func() { s.stray(true) }))
+		s.observer = probe.Listen(s.tap, s.tapEvents())
 	}
+}
+
+// tapEvents makes events of what the tap hears.
+func (s *Session) tapEvents() func(wire.Arrival) (event, bool) {
+	ours := func(a netip.AddrPort) bool {
+		r := s.rotations[a.Addr()]
+		if r == nil {
+			return false
+		}
+		_, known := r.place(a)
+		return known
+	}
+	return observer(ours, func() { s.stray(true) })
 }
 
 // route finds the way to every target, and the device that they all leave by.
@@ -257,6 +272,9 @@ func (s *Session) Stats(target int) *Stats { return s.targets[target].stats }
 // report counts a sample and keeps it for the consumer.
 func (s *Session) report(t *target, x Sample) {
 	t.stats.Add(&x)
+	if x.Met > 0 {
+		t.met++
+	}
 	switch {
 	case x.Reply == finding.LocalRefusal:
 		t.refused = x.Refused
@@ -342,6 +360,8 @@ func (s *Session) detail(t *target) string {
 		return t.refused.Error()
 	case t.stats.Received == 0 && s.unresolved(t):
 		return (&probe.NoARPError{NextHop: t.nextHop()}).Error()
+	case t.met > 0:
+		return fmt.Sprintf("%d of the lost met earlier ones at the peer: our resets are lost on the way", t.met)
 	case s.untapped != nil:
 		return fmt.Sprintf("no %s: %v", finding.PacketRing, s.untapped)
 	case t.stats.Received > 0 && s.calibration.Err != nil:
