@@ -97,7 +97,7 @@ func (m *measurement) samples(ctx context.Context, session *rtt.Session) error {
 		}
 		gone := false
 		for i := range samples {
-			gone = m.without(&samples[i]) || gone
+			gone = m.stranded(&samples[i]) || gone
 		}
 		if now := time.Now(); now.Sub(looked) >= medianInterval {
 			looked = now
@@ -128,10 +128,10 @@ func (m *measurement) records(before []finding.Record, samples []rtt.Sample) []f
 	return before
 }
 
-// without takes note of a probe that found no way out. It reports whether there
-// is no hope for any: none of the targets can be reached any more, and the
-// device that they were reached by does not exist.
-func (m *measurement) without(x *rtt.Sample) bool {
+// stranded takes note of whether a probe found a way out. It reports whether
+// there is no hope for any: none of the targets can be reached any more, and
+// the device that they were reached by does not exist.
+func (m *measurement) stranded(x *rtt.Sample) bool {
 	if !noWay(x.Refused) {
 		m.inRow = 0
 		return false

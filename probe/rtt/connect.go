@@ -65,44 +65,45 @@ type connecting struct {
 	target int
 	n      uint32
 	link.Connected
-	err error
+	// local is why this host could not even try, or ctx's error; nil if it did.
+	local error
 }
 
 // connect is Run for sessions that time connect().
 func (s *Session) connect(ctx context.Context, yield func([]Sample, error) bool) {
 	start, timer := time.Now(), time.NewTimer(time.Hour)
 	defer timer.Stop()
-	schedule, under := s.plan.schedule(), 0
+	schedule, pending := s.plan.schedule(), 0
 	results := make(chan connecting, maxConnecting)
 	calls, cancel := context.WithCancel(ctx)
 	defer func() { // no call outlives the run
 		cancel()
-		for ; under > 0; under-- {
+		for ; pending > 0; pending-- {
 			<-results
 		}
 	}()
-	for ctx.Err() == nil && (under > 0 || !schedule.over()) {
+	for ctx.Err() == nil && (pending > 0 || !schedule.over()) {
 		now := time.Since(start)
-		for under < maxConnecting {
+		for pending < maxConnecting {
 			target, due := schedule.turn(now)
 			if !due {
 				break
 			}
-			under++
+			pending++
 			t := s.targets[target]
 			t.sent++
 			s.count.sent.Add(1)
 			go func(n uint32) { results <- s.call(calls, t, n) }(t.sent)
 		}
 		wait := time.Duration(math.MaxInt64)
-		if under < maxConnecting && !schedule.over() {
+		if pending < maxConnecting && !schedule.over() {
 			wait = max(schedule.due()-time.Since(start), 0)
 		}
 		timer.Reset(wait)
 		select {
 		case c := <-results:
-			under--
-			if !errors.Is(c.err, context.Canceled) {
+			pending--
+			if !errors.Is(c.local, context.Canceled) {
 				s.report(s.targets[c.target], c.sample())
 			}
 		case <-timer.C:
@@ -126,7 +127,7 @@ func (s *Session) call(ctx context.Context, t *target, n uint32) connecting {
 // sample is what a connect() comes to.
 func (c *connecting) sample() Sample {
 	s := Sample{Target: c.target, N: c.n, At: c.At}
-	err := errors.Join(c.err, c.Err)
+	err := errors.Join(c.local, c.Err)
 	var icmp link.ICMPError
 	switch {
 	case c.Retransmits > 0:
