@@ -15,9 +15,9 @@ import (
 	"github.com/tcpscope/tcpscope/rawsock/wire"
 )
 
-// Calibration is how far clocks can be trusted, measured on loopback before
+// calibration is how far clocks can be trusted, measured on loopback before
 // anything is sent to a target.
-type Calibration struct {
+type calibration struct {
 	// Errors is what 98 of 100 measurements by a clock stayed within.
 	Errors map[finding.Clock]time.Duration
 	// Err is why nothing is known; nil if it is.
@@ -45,8 +45,8 @@ var loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 var errNothingBack = errors.New("nothing of what was sent came back")
 
 // newCalibration draws the sums of measured errors.
-func newCalibration(errs map[finding.Clock][]time.Duration, err error) Calibration {
-	c := Calibration{Errors: make(map[finding.Clock]time.Duration)}
+func newCalibration(errs map[finding.Clock][]time.Duration, err error) calibration {
+	c := calibration{Errors: make(map[finding.Clock]time.Duration)}
 	for clock, all := range errs {
 		if len(all) > 0 {
 			slices.Sort(all)
@@ -68,7 +68,7 @@ func newCalibration(errs map[finding.Clock][]time.Duration, err error) Calibrati
 // the time in between is held against a second, independent tap.
 //
 // The bench that it leaves is to be closed, which takes its time.
-func calibrate(ctx context.Context, w World, clock finding.Clock) (Calibration, *bench) {
+func calibrate(ctx context.Context, w World, clock finding.Clock) (calibration, *bench) {
 	b := new(bench)
 	errs, err := b.errors(ctx, w, clock)
 	return newCalibration(errs, err), b

@@ -38,7 +38,7 @@ func OpenConnect(ctx context.Context, c Connector, plan Plan) *Session {
 // calibrateConnect measures on loopback. The true time lies between zero and
 // what connect() took, so that no clock's error is larger than the distance
 // from what it says to the farther of the two.
-func calibrateConnect(ctx context.Context, c Connector) Calibration {
+func calibrateConnect(ctx context.Context, c Connector) calibration {
 	port, err := c.Listen(loopback)
 	if err != nil {
 		return newCalibration(nil, err)

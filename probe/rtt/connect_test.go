@@ -99,9 +99,9 @@ func TestConnect(t *testing.T) {
 		if !maps.Equal(got, want) {
 			t.Errorf("%+v", got)
 		}
-		errs := session.Calibration().Errors
+		errs := session.calibration.Errors
 		if errs[finding.TCPInfo] != 30*time.Microsecond || errs[finding.UserClock] != 50*time.Microsecond {
-			t.Errorf("%v", session.Calibration())
+			t.Errorf("%v", session.calibration)
 		}
 		record, _ := session.Summary(0, nil)
 		if bar, _ := record.Number("error_us"); bar != 50 {

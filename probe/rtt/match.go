@@ -1,6 +1,7 @@
 package rtt
 
 import (
+	"net/netip"
 	"time"
 
 	"github.com/tcpscope/tcpscope/probe/finding"
@@ -36,7 +37,7 @@ func (s *Session) passing(t *target, e *event) bool {
 
 // counts reports whether events from the tap, or from the link, are those that
 // are counted and answered: what comes by both would be twice.
-func (s *Session) counts(tapped bool) bool { return s.deaf || !tapped }
+func (s *Session) counts(tapped bool) bool { return s.polled || !tapped }
 
 func (s *Session) stray(tapped bool) {
 	if s.counts(tapped) {
@@ -109,7 +110,7 @@ func (r *run) settle(t *target, x *exchange) {
 		return
 	case !answers(x.reply):
 		// Nobody asks how long an ICMP error took.
-	case (r.deaf || r.observer != nil) && (x.ring.left == 0 || x.ring.heard == 0), !r.deaf && x.socket.heard == 0:
+	case (r.polled || r.observer != nil) && (x.ring.left == 0 || x.ring.heard == 0), !r.polled && x.socket.heard == 0:
 		return
 	}
 	r.decide(t, x)
@@ -160,4 +161,18 @@ func (r *run) late(t *target, s Sample) bool {
 		return t.slow < slowEnough
 	}
 	return true
+}
+
+// endpoints find a target and the place of its port; false for strangers.
+func (s *Session) endpoints(local, remote netip.AddrPort) (t *target, slot int, known bool) {
+	place, known := s.plan.places[remote]
+	if !known {
+		return nil, 0, false
+	}
+	t = s.targets[place]
+	if t.rotation == nil {
+		return nil, 0, false
+	}
+	slot, known = t.rotation.place(local)
+	return t, slot, known
 }

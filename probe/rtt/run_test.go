@@ -68,10 +68,10 @@ func TestClocks(t *testing.T) {
 					want = w.lag
 				}
 				switch bar, known := record.Number("error_us"); {
-				case w.noTap != nil && (known || session.Calibration().Err == nil):
-					t.Errorf("calibrated without a tap: %+v", session.Calibration())
+				case w.noTap != nil && (known || session.calibration.Err == nil):
+					t.Errorf("calibrated without a tap: %+v", session.calibration)
 				case w.noTap == nil && bar != microseconds(want):
-					t.Errorf("error bar %v us, not %v: %+v", bar, want, session.Calibration())
+					t.Errorf("error bar %v us, not %v: %+v", bar, want, session.calibration)
 				}
 			})
 		})

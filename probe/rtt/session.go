@@ -32,7 +32,7 @@ type Session struct {
 	clock    finding.Clock
 	untapped error // why there is no tap though one was wanted
 
-	calibration Calibration
+	calibration calibration
 	closing     closers
 
 	link     link.Link
@@ -41,11 +41,12 @@ type Session struct {
 	// zero Path if there are several.
 	device link.Path
 	tap    link.Tap // on that device, or on all; nil without
-	// deaf says that the link hears only what the tap does not, because the
-	// answers have found another way to us. The tap wakes us once in a few
-	// milliseconds, which is right where there is much to hear, but too late
-	// for the user's clock to be of interest.
-	deaf     bool
+	// polled says that the run itself polls the tap, and that the link hears
+	// only what the tap does not, because the answers have found another way
+	// to us. The tap wakes us once in a few milliseconds, which is right where
+	// there is much to hear, but too late for the user's clock to be of
+	// interest.
+	polled   bool
 	observer *probe.Listener[event]
 
 	rotations map[netip.Addr]*rotation // by source address
@@ -127,7 +128,7 @@ func Open(ctx context.Context, w World, plan Plan) (_ *Session, err error) {
 		}
 	}
 	config := link.Config{Local: locals, NoTransmitStamps: s.clock != finding.SocketStamp}
-	if s.deaf = s.tap != nil && plan.Busy() && s.device.Index != 0; s.deaf {
+	if s.polled = s.tap != nil && plan.Busy() && s.device.Index != 0; s.polled {
 		config.Except = s.device.Index
 	}
 	if s.link, err = w.Open(config); err != nil {
@@ -137,7 +138,7 @@ func Open(ctx context.Context, w World, plan Plan) (_ *Session, err error) {
 	s.calibration = calibration
 	s.closing.add(bench.close)
 	s.listener = probe.Listen(s.link, listener(func() { s.stray(false) }))
-	if !s.deaf {
+	if !s.polled {
 		s.observe()
 	}
 	return s, nil
@@ -192,79 +193,6 @@ func (s *Session) tapEvents() func(wire.Arrival) (event, bool) {
 	return observer(ours, func() { s.stray(true) })
 }
 
-// route finds the way to every target, and the device that they all leave by.
-func (s *Session) route() error {
-	syns := make(map[link.Path]*wire.Template)
-	one := true
-	for _, t := range s.targets {
-		path, err := s.world.Path(t.Addr.Addr())
-		if err != nil {
-			t.err = err
-			continue
-		}
-		if s.rotations[path.Source] == nil {
-			r, err := reserve(s.world, path.Source, s.plan.Spec.SourcePort, s.plan.Ports)
-			if err != nil {
-				return err
-			}
-			s.rotations[path.Source] = r
-		}
-		// Targets of one look share their template.
-		look := link.Path{MSS: path.MSS, Window: path.Window, WindowScale: path.WindowScale}
-		if syns[look] == nil {
-			if syns[look], err = s.plan.Spec.Like.Template(look); err != nil {
-				return err
-			}
-		}
-		t.lead(path, s.rotations[path.Source], syns[look])
-		one = one && (s.device.Index == 0 || s.device.Index == path.Index)
-		s.device = path
-	}
-	if len(s.rotations) == 0 {
-		return s.targets[0].err
-	}
-	if !one {
-		s.device = link.Path{}
-	}
-	return nil
-}
-
-// lead sets the way to a target.
-func (t *target) lead(path link.Path, r *rotation, syn *wire.Template) {
-	t.err, t.path, t.rotation, t.syn = nil, path, r, syn
-	t.exchanges = make([]exchange, len(r.ports))
-}
-
-// follow looks for a way to a target that had none when the session was
-// opened. It helps only if the way begins at an address that we listen on.
-func (s *Session) follow(t *target) bool {
-	path, err := s.world.Path(t.Addr.Addr())
-	if err != nil {
-		t.err = err
-		return false
-	}
-	r := s.rotations[path.Source]
-	if r == nil {
-		t.err = fmt.Errorf("%v is reached from %v by now, where this run has no ports: %w", t.Addr.Addr(), path.Source, syscall.EADDRNOTAVAIL)
-		return false
-	}
-	syn, err := s.plan.Spec.Like.Template(path)
-	if err != nil {
-		t.err = err
-		return false
-	}
-	t.lead(path, r, syn)
-	return true
-}
-
-// Clock is the clock that samples are taken by, unless their stamps are
-// missing.
-func (s *Session) Clock() finding.Clock { return s.clock }
-
-// Calibration is how far clocks can be trusted, measured when the session was
-// opened.
-func (s *Session) Calibration() Calibration { return s.calibration }
-
 // Stats are the figures of a target. They are not to be read from another
 // goroutine than that which consumes Run, while it goes on.
 func (s *Session) Stats(target int) *Stats { return s.targets[target].stats }
@@ -308,7 +236,7 @@ func (s *Session) Progress() Progress {
 	if s.link != nil {
 		p.Drops = s.link.Drops()
 	}
-	if s.deaf {
+	if s.polled {
 		p.Drops += s.tap.Drops()
 	}
 	return p
@@ -368,23 +296,4 @@ func (s *Session) detail(t *target) string {
 		return fmt.Sprintf("the clock is not calibrated: %v", s.calibration.Err)
 	}
 	return ""
-}
-
-// nextHop is where a target's datagrams go first.
-func (t *target) nextHop() netip.Addr {
-	if t.path.Gateway.IsValid() {
-		return t.path.Gateway
-	}
-	return t.Addr.Addr()
-}
-
-// unresolved reports whether ARP has asked for a target's next hop in vain. Its
-// probes have left nobody but the kernel then, which dropped them.
-func (s *Session) unresolved(t *target) bool {
-	if s.world == nil || !t.path.Neighbors || t.path.Local {
-		return false
-	}
-	table, err := s.world.Neighbors(t.path.Index)
-	state := table[t.nextHop()]
-	return err == nil && (state == link.Failed || state == link.Incomplete)
 }

@@ -1,0 +1,102 @@
+package rtt
+
+import (
+	"errors"
+	"syscall"
+	"time"
+)
+
+const (
+	// pollBatch is how many arrivals are taken from the tap at once.
+	pollBatch = 256
+	// maxBehind bounds how long a probe is not given up because something,
+	// perhaps its answer, is always waiting to be read.
+	maxBehind = time.Second
+)
+
+// catchUp takes in what the receive loops have read so far, and notes whether
+// that is all that has arrived. It returns an error when the link's has ended.
+func (r *run) catchUp() error {
+	if now := r.now(); !r.answers.empty() && r.answers.peek().at <= now {
+		if !r.unheard() {
+			r.heardUntil = now
+			if r.polled {
+				r.heardUntil -= ringDelay
+			}
+		} else {
+			r.heardUntil = max(r.heardUntil, now-maxBehind)
+		}
+	}
+	for {
+		select {
+		case batch, ok := <-r.listener.Heard:
+			if !ok {
+				return r.listener.Err()
+			}
+			r.hear(batch)
+		case batch, ok := <-r.tapped():
+			r.overhear(batch, ok)
+		default:
+			return nil
+		}
+	}
+}
+
+// unheard reports whether anything waits to be heard that may be an answer.
+func (r *run) unheard() bool {
+	if r.polled && r.tap.Pending() {
+		return true
+	}
+	return r.link.Pending() || r.listener.Pending()
+}
+
+// tapped delivers what the tap hears; it is nil without one.
+func (r *run) tapped() <-chan []event {
+	if r.observer == nil {
+		return nil
+	}
+	return r.observer.Heard
+}
+
+// overhear takes in what the tap has heard. A tap that goes deaf because its
+// device was down hears again when that comes up. Without the tap the link goes
+// on alone.
+func (r *run) overhear(batch []event, ok bool) {
+	if ok {
+		for i := range batch {
+			r.take(&batch[i], true)
+		}
+		r.observer.Done(batch)
+		return
+	}
+	err := r.observer.Err()
+	r.observer = nil
+	if errors.Is(err, syscall.ENETDOWN) {
+		r.observe()
+		return
+	}
+	r.untapped = err
+}
+
+// poll takes in what the tap hears, until there is something else to do. Where
+// there is much of it, this is for less than half the price of a goroutine that
+// listens.
+func (r *run) poll() error {
+	n, err := r.tap.Poll(r.pause(), r.arrivals)
+	if err != nil && !errors.Is(err, syscall.ENETDOWN) {
+		return err
+	}
+	for i := range r.arrivals[:n] {
+		if e, ok := r.observed(r.arrivals[i]); ok {
+			r.take(&e, true)
+		}
+	}
+	return nil
+}
+
+func (r *run) hear(batch []event) {
+	for i := range batch {
+		r.take(&batch[i], false)
+	}
+	r.listener.Done(batch)
+}
