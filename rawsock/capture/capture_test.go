@@ -138,19 +138,19 @@ func TestReaderAgainstGopacket(t *testing.T) {
 		want  Direction
 		none  bool
 	}{
-		{name: "raw", link: linkRaw, frame: d},
-		{name: "raw of OpenBSD", link: linkRawOpen, frame: d},
-		{name: "IPv4", link: linkIPv4, frame: d},
-		{name: "raw IPv6", link: linkRaw, frame: []byte{0x60, 0, 0, 0}, none: true},
-		{name: "loopback", link: linkNull, frame: append([]byte{2, 0, 0, 0}, d...)},
-		{name: "Ethernet", link: linkEthernet, frame: append(append(bytes.Clone(mac), 8, 0), padded...)},
-		{name: "Ethernet, two tags", link: linkEthernet, frame: append(append(bytes.Clone(mac), 0x88, 0xa8, 0, 1, 0x81, 0, 0, 2, 8, 0), d...)},
-		{name: "ARP", link: linkEthernet, frame: arp, none: true},
-		{name: "short Ethernet", link: linkEthernet, frame: mac, none: true},
-		{name: "short tag", link: linkEthernet, frame: append(bytes.Clone(mac), 0x81, 0, 0), none: true},
-		{name: "cooked, sent", link: linkSLL, frame: sll(sllOutgoing), want: Outbound},
-		{name: "cooked, received", link: linkSLL, frame: sll(0), want: Inbound},
-		{name: "cooked v2", link: linkSLL2, frame: sll2, want: Outbound},
+		{name: "raw", link: layers.LinkType(LinkRaw), frame: d},
+		{name: "raw of OpenBSD", link: layers.LinkType(LinkRawOpen), frame: d},
+		{name: "IPv4", link: layers.LinkType(LinkIPv4), frame: d},
+		{name: "raw IPv6", link: layers.LinkType(LinkRaw), frame: []byte{0x60, 0, 0, 0}, none: true},
+		{name: "loopback", link: layers.LinkType(LinkNull), frame: append([]byte{2, 0, 0, 0}, d...)},
+		{name: "Ethernet", link: layers.LinkType(LinkEthernet), frame: append(append(bytes.Clone(mac), 8, 0), padded...)},
+		{name: "Ethernet, two tags", link: layers.LinkType(LinkEthernet), frame: append(append(bytes.Clone(mac), 0x88, 0xa8, 0, 1, 0x81, 0, 0, 2, 8, 0), d...)},
+		{name: "ARP", link: layers.LinkType(LinkEthernet), frame: arp, none: true},
+		{name: "short Ethernet", link: layers.LinkType(LinkEthernet), frame: mac, none: true},
+		{name: "short tag", link: layers.LinkType(LinkEthernet), frame: append(bytes.Clone(mac), 0x81, 0, 0), none: true},
+		{name: "cooked, sent", link: layers.LinkType(LinkSLL), frame: sll(sllOutgoing), want: Outbound},
+		{name: "cooked, received", link: layers.LinkType(LinkSLL), frame: sll(0), want: Inbound},
+		{name: "cooked v2", link: layers.LinkType(LinkSLL2), frame: sll2, want: Outbound},
 		{name: "unknown link", link: 147, frame: d, none: true},
 	} {
 		at := time.Unix(1e9, 123456789).UTC()
@@ -175,11 +175,11 @@ func TestReaderAgainstGopacket(t *testing.T) {
 }
 
 func TestPcapMicrosecondsBothOrders(t *testing.T) {
-	for _, order := range []binary.AppendByteOrder{binary.LittleEndian, binary.BigEndian} {
+	for _, order := range []byteOrders{binary.LittleEndian, binary.BigEndian} {
 		b := order.AppendUint32(nil, pcapMicro)
 		b = order.AppendUint16(order.AppendUint16(b, 2), 4)
 		d := datagram("")
-		for _, word := range []uint32{0, 0, 65535, linkRaw, 7, 999999, uint32(len(d)), uint32(len(d)) + 5} {
+		for _, word := range []uint32{0, 0, 65535, uint32(LinkRaw), 7, 999999, uint32(len(d)), uint32(len(d)) + 5} {
 			b = order.AppendUint32(b, word)
 		}
 		got, _, err := readAll(append(b, d...))
@@ -190,9 +190,15 @@ func TestPcapMicrosecondsBothOrders(t *testing.T) {
 	}
 }
 
+// byteOrders is what both orders do.
+type byteOrders interface {
+	binary.ByteOrder
+	binary.AppendByteOrder
+}
+
 // ngFile builds blocks by hand, for what no writer at hand can write.
 type ngFile struct {
-	order binary.AppendByteOrder
+	order byteOrders
 	b     []byte
 }
 
@@ -215,7 +221,7 @@ func (f *ngFile) words(words ...uint32) []byte {
 
 // iface is an interface block; resolution and offset are options.
 func (f *ngFile) iface(resolution byte, offset uint64) *ngFile {
-	b := f.order.AppendUint16(nil, linkRaw)
+	b := f.order.AppendUint16(nil, uint16(LinkRaw))
 	b = f.order.AppendUint16(b, 0)
 	b = f.order.AppendUint32(b, 24) // snapshot length
 	b = f.order.AppendUint16(f.order.AppendUint16(b, optTSResol), 1)
@@ -225,14 +231,15 @@ func (f *ngFile) iface(resolution byte, offset uint64) *ngFile {
 	return f.block(blockInterface, b)
 }
 
-func newNg(order binary.AppendByteOrder) *ngFile {
+func newNg(order byteOrders) *ngFile {
 	f := &ngFile{order: order}
-	return f.block(blockSection, f.words(byteOrder, 1, ^uint32(0), ^uint32(0)))
+	version := order.Uint32(order.AppendUint16(order.AppendUint16(nil, 1), 0))
+	return f.block(blockSection, f.words(byteOrder, version, ^uint32(0), ^uint32(0)))
 }
 
 func TestPcapng(t *testing.T) {
 	d := datagram("12345678") // longer than the snapshot length
-	for _, order := range []binary.AppendByteOrder{binary.LittleEndian, binary.BigEndian} {
+	for _, order := range []byteOrders{binary.LittleEndian, binary.BigEndian} {
 		f := newNg(order).iface(6, 0).iface(0x80|10, 100).iface(12, 0)
 		size := uint32(len(d))
 		f.block(blockEnhanced, append(f.words(0, 0, 5000001, size, size), d...))
@@ -273,32 +280,35 @@ func TestReaderErrors(t *testing.T) {
 	}
 	pcap := func(captured uint32) []byte {
 		f := &ngFile{order: binary.LittleEndian}
-		return f.words(pcapMicro, 2|4<<16, 0, 0, 65535, linkRaw, 0, 0, captured, captured)
+		return f.words(pcapMicro, 2|4<<16, 0, 0, 65535, uint32(LinkRaw), 0, 0, captured, captured)
 	}
 	for _, c := range []struct {
 		name string
 		file []byte
 		want string
 	}{
-		{"empty", nil, "unexpected EOF"},
-		{"text", []byte("10.0.0.1\n"), "not a valid capture file: it begins with 31 30 2e 30"},
-		{"header only in part", pcap(0)[:20], "unexpected EOF"},
-		{"old pcap", []byte{0xd4, 0xc3, 0xb2, 0xa1, 1, 0, 4, 0, 23: 0}, "not a valid capture file: pcap version 1"},
-		{"record cut", pcap(8), "unexpected EOF"},
-		{"record too long", pcap(1 << 30), "not a valid capture file: a packet of 1073741824 octets"},
-		{"section of no order", ng(func(f *ngFile) { f.b[8] = 0 }), "not a valid capture file: section of unknown byte order"},
-		{"block too short", ng(func(f *ngFile) { f.b = append(f.b, f.words(1, 8, 8)...) }), "not a valid capture file: a block of 8 octets"},
-		{"block too long", ng(func(f *ngFile) { f.b = append(f.b, f.words(1, 1<<30, 8)...) }), "not a valid capture file: a block of 1073741824 octets"},
-		{"block cut", ng(func(f *ngFile) { f.b = append(f.b, f.words(1, 32, 8)...) }), "unexpected EOF"},
-		{"block head cut", ng(func(f *ngFile) { f.b = append(f.b, 1) }), "unexpected EOF"},
-		{"lengths differ", ng(func(f *ngFile) { f.b = append(f.b, f.words(99, 12, 16)...) }), "not a valid capture file: a block of 12 octets ends as one of 16"},
-		{"no interface", ng(func(f *ngFile) { f.block(blockEnhanced, f.words(0, 0, 0, 0, 0)) }), "not a valid capture file: a packet of interface 0, which no block describes"},
-		{"clock too fine", ng(func(f *ngFile) { f.iface(20, 0) }), "not a valid capture file: a clock finer than a 64-bit stamp can hold"},
-		{"packet beyond block", ng(func(f *ngFile) { f.iface(9, 0).block(blockEnhanced, f.words(0, 0, 0, 8, 8, 0)) }), "not a valid capture file: a packet of 8 octets in a block of 4"},
-		{"short enhanced block", ng(func(f *ngFile) { f.iface(9, 0).block(blockEnhanced, nil) }), "not a valid capture file: an enhanced packet block of 12 octets"},
-		{"short simple block", ng(func(f *ngFile) { f.block(blockSimple, nil) }), "not a valid capture file: a simple packet block of 12 octets"},
-		{"short packet block", ng(func(f *ngFile) { f.block(blockPacket, nil) }), "not a valid capture file: a packet block of 12 octets"},
-		{"short interface", ng(func(f *ngFile) { f.block(blockInterface, nil) }), "not a valid capture file: an interface block of 12 octets"},
+		{"empty", nil, "file header: the file ends too soon"},
+		{"text", []byte("10.0.0.1\n"), "file header: not a valid capture file: it begins with 31 30 2e 30"},
+		{"header only in part", pcap(0)[:20], "file header: the file ends too soon"},
+		{"old pcap", []byte{0xd4, 0xc3, 0xb2, 0xa1, 1, 0, 4, 0, 23: 0}, "file header: not a valid capture file: pcap version 1"},
+		{"record cut", pcap(8), "packet 1, at octet 24: the file ends too soon"},
+		{"record too long", pcap(1 << 30), "packet 1, at octet 24: not a valid capture file: a packet of 1073741824 octets"},
+		{"section of no order", ng(func(f *ngFile) { f.b[8] = 0 }), "packet 1, at octet 0: not a valid capture file: section of unknown byte order"},
+		{"block too short", ng(func(f *ngFile) { f.b = append(f.b, f.words(1, 8, 8)...) }), "packet 1, at octet 28: not a valid capture file: a block of 8 octets"},
+		{"block too long", ng(func(f *ngFile) { f.b = append(f.b, f.words(1, 1<<30, 8)...) }), "packet 1, at octet 28: not a valid capture file: a block of 1073741824 octets"},
+		{"block cut", ng(func(f *ngFile) { f.b = append(f.b, f.words(1, 32, 8)...) }), "packet 1, at octet 28: the file ends too soon"},
+		{"block head cut", ng(func(f *ngFile) { f.b = append(f.b, 1) }), "packet 1, at octet 28: the file ends too soon"},
+		{"lengths differ", ng(func(f *ngFile) { f.b = append(f.b, f.words(99, 12, 16)...) }), "packet 1, at octet 28: not a valid capture file: a block of 12 octets ends as one of 16"},
+		{"no interface", ng(func(f *ngFile) { f.block(blockEnhanced, f.words(0, 0, 0, 0, 0)) }), "packet 1, at octet 28: not a valid capture file: a packet of interface 0, which no block describes"},
+		{"clock too fine", ng(func(f *ngFile) { f.iface(20, 0) }), "packet 1, at octet 28: not a valid capture file: a clock finer than a 64-bit stamp can hold"},
+		{"packet beyond block", ng(func(f *ngFile) { f.iface(9, 0).block(blockEnhanced, f.words(0, 0, 0, 8, 8, 0)) }), "packet 1, at octet 68: not a valid capture file: a packet of 8 octets in a block of 4"},
+		{"short enhanced block", ng(func(f *ngFile) { f.iface(9, 0).block(blockEnhanced, nil) }), "packet 1, at octet 68: not a valid capture file: an enhanced packet block of 12 octets"},
+		{"short simple block", ng(func(f *ngFile) { f.block(blockSimple, nil) }), "packet 1, at octet 28: not a valid capture file: a simple packet block of 12 octets"},
+		{"short packet block", ng(func(f *ngFile) { f.block(blockPacket, nil) }), "packet 1, at octet 28: not a valid capture file: a packet block of 12 octets"},
+		{"short interface", ng(func(f *ngFile) { f.block(blockInterface, nil) }), "packet 1, at octet 28: not a valid capture file: an interface block of 12 octets"},
+		{"pcapng of another version", ng(func(f *ngFile) { f.b[12] = 2 }), "packet 1, at octet 0: not a valid capture file: pcapng version 2"},
+		{"short section", (&ngFile{order: binary.LittleEndian}).block(blockSection, []byte{0x4d, 0x3c, 0x2b, 0x1a}).b, "packet 1, at octet 0: not a valid capture file: a section block of 16 octets"},
+		{"unknown block cut", ng(func(f *ngFile) { f.b = append(f.b, f.words(99, 1<<31, 8)...) }), "packet 1, at octet 28: the file ends too soon"},
 	} {
 		packets, _, err := readAll(c.file)
 		if err == nil || err.Error() != c.want || len(packets) != 0 {
@@ -335,11 +345,24 @@ func FuzzReader(f *testing.F) {
 	_ = ng.Flush()
 	f.Add(w.Bytes())
 	f.Add(newNg(binary.BigEndian).iface(0xff, 1<<63).iface(19, 0).b)
-	f.Add((&ngFile{order: binary.LittleEndian}).words(pcapNano, 2|4<<16, 0, 0, 65535, linkEthernet, 1, 1, 4, 4, 0))
+	f.Add((&ngFile{order: binary.LittleEndian}).words(pcapNano, 2|4<<16, 0, 0, 65535, uint32(LinkEthernet), 1, 1, 4, 4, 0))
+	for _, link := range []LinkType{LinkEthernet, LinkPPP, LinkSLL, LinkSLL2, LinkNull} {
+		f.Add(pcapOf(f, link, append([]byte{0x81, 0, 0, 4, 11: 0x88, 12: 0x64, 13: 8}, datagram("")...)))
+	}
+	f.Add(gzipped(f, w.Bytes()))
 	f.Fuzz(func(t *testing.T, file []byte) {
 		packets, skipped, err := readAll(file)
 		if err == nil {
 			t.Fatal("a file without an end")
+		}
+		if err != io.EOF {
+			var fault *FileError
+			if !errors.As(err, &fault) || fault.Error() == "" {
+				t.Fatalf("error %v says not where", err)
+			}
+		}
+		if bytes.HasPrefix(file, []byte{0x1f, 0x8b}) {
+			return // as many as it inflates to
 		}
 		if octets := len(file); skipped*blockFraming > octets || len(packets)*blockFraming > octets {
 			t.Fatalf("%d packets and %d skipped in %d octets", len(packets), skipped, octets)

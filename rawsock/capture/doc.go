@@ -4,7 +4,8 @@
 // Files are written as tcpdump and Wireshark read them: one section, one
 // interface of raw IPv4 with nanosecond stamps, and for every datagram its
 // direction and a comment. Files are read with suspicion: a length in a file
-// never decides how much memory is taken before the octets have arrived.
+// never decides how much memory is taken before the octets have arrived, and an
+// error says at which packet and octet reading came to its end.
 //
 // The formats are those of draft-ietf-opsawg-pcap and draft-ietf-opsawg-pcapng.
 package capture
@@ -37,20 +38,6 @@ type Packet struct {
 	Missing int
 }
 
-// Link types that a Reader understands, as the LINKTYPE_ registry numbers
-// them. Writer uses linkRaw only.
-const (
-	linkNull     = 0
-	linkEthernet = 1
-	linkRawBSD   = 12
-	linkRawOpen  = 14
-	linkRaw      = 101
-	linkLoop     = 108
-	linkSLL      = 113
-	linkIPv4     = 228
-	linkSLL2     = 276
-)
-
 // Block types and options of pcapng.
 const (
 	blockSection   = 0x0a0d0d0a
@@ -61,7 +48,8 @@ const (
 
 	optEnd       = 0
 	optComment   = 1
-	optFlags     = 2
+	optFlags     = 2 // of a packet
+	optDevice    = 2 // of an interface
 	optUserAppl  = 4
 	optTSResol   = 9
 	optTSOffset  = 14

@@ -1,76 +1,137 @@
 package capture
 
-import "encoding/binary"
-
-// Ethernet types.
-const (
-	etherIPv4 = 0x0800
-	etherVLAN = 0x8100
-	etherQinQ = 0x88a8
+import (
+	"encoding/binary"
+	"fmt"
+	"time"
 )
 
-// sllOutgoing is the packet type of what the host itself sent
-// (PACKET_OUTGOING in linux/if_packet.h).
-const sllOutgoing = 4
+// LinkType says what a frame begins with, as the LINKTYPE_ registry of
+// tcpdump.org numbers it.
+type LinkType uint16
 
-// unwrap returns the IPv4 datagram in a frame of the given link type, without
-// the padding behind it, and what the link header says of its direction.
-func unwrap(link uint16, frame []byte) ([]byte, Direction, bool) {
-	direction := Unknown
-	switch link {
-	case linkRaw, linkRawBSD, linkRawOpen, linkIPv4:
-	case linkNull, linkLoop:
-		// The family word is in some host's order; the version tells better.
-		if len(frame) < 4 {
-			return nil, Unknown, false
-		}
-		frame = frame[4:]
-	case linkEthernet:
-		var ok bool
-		if frame, ok = ethernet(frame); !ok {
-			return nil, Unknown, false
-		}
-	case linkSLL:
-		if len(frame) < 16 || binary.BigEndian.Uint16(frame[14:]) != etherIPv4 {
-			return nil, Unknown, false
-		}
-		direction = cooked(binary.BigEndian.Uint16(frame))
-		frame = frame[16:]
-	case linkSLL2:
-		if len(frame) < 20 || binary.BigEndian.Uint16(frame) != etherIPv4 {
-			return nil, Unknown, false
-		}
-		direction = cooked(uint16(frame[10]))
-		frame = frame[20:]
+// The link types that a Reader understands.
+const (
+	LinkNull     LinkType = 0   // BSD loopback: the family in the host's order
+	LinkEthernet LinkType = 1   // Ethernet, with or without VLAN tags
+	LinkPPP      LinkType = 9   // PPP, with or without HDLC framing
+	LinkRawBSD   LinkType = 12  // raw IP, in files of some BSDs
+	LinkRawOpen  LinkType = 14  // raw IP, in files of OpenBSD
+	LinkPPPHDLC  LinkType = 50  // PPP in HDLC framing
+	LinkRaw      LinkType = 101 // raw IP of either version
+	LinkLoop     LinkType = 108 // OpenBSD loopback: the family in network order
+	LinkSLL      LinkType = 113 // Linux "cooked", as `any` was captured of old
+	LinkIPv4     LinkType = 228 // raw IPv4
+	LinkIPv6     LinkType = 229 // raw IPv6
+	LinkSLL2     LinkType = 276 // Linux "cooked" version 2, which names the device
+)
+
+// Content is what a frame carries, as far as its link header tells.
+type Content uint8
+
+// The contents of frames. Only IPv4 is looked into.
+const (
+	// ContentUnread is the zero value: the link type is not understood, or
+	// the frame ends within its link header.
+	ContentUnread Content = iota
+	ContentIPv4
+	ContentIPv6
+	ContentARP
+	// ContentOther is another protocol; EtherType says which.
+	ContentOther
+)
+
+// HardwareAddr is a link-layer address of six octets (EUI-48). The zero value
+// stands for none.
+type HardwareAddr [6]byte
+
+// String returns the address as tcpdump -e writes it.
+func (a HardwareAddr) String() string {
+	return fmt.Sprintf("%02x:%02x:%02x:%02x:%02x:%02x", a[0], a[1], a[2], a[3], a[4], a[5])
+}
+
+// Frame is one packet of a capture file, whatever it carries.
+type Frame struct {
+	// Number counts the packets of the file from 1, as tcpdump -# does.
+	Number int
+	// Offset is where its record or block begins, in octets of the file once
+	// it is decompressed.
+	Offset int64
+	// At is the capture's stamp; the zero Time where a file has none.
+	At time.Time
+	// Captured and Original are the frame's length in octets: in the file,
+	// and on the link. A file may say that Original is the smaller.
+	Captured, Original int
+	Link               LinkType
+	// Interface is the number of its interface within the section of a
+	// pcapng file; zero in a pcap file.
+	Interface int
+	// Device is the interface's name, "" where the file has none, cut to 255
+	// octets; DeviceIndex is the kernel's number, which only LinkSLL2 has.
+	Device      string
+	DeviceIndex uint32
+	Direction   Direction
+	// Source and Destination are as in the link header. Cooked frames have
+	// the source only.
+	Source, Destination HardwareAddr
+	Content             Content
+	// EtherType is the protocol number behind all tags, zero where the link
+	// type has none.
+	EtherType uint16
+	// Payload is what follows the link header, with Ethernet's padding cut
+	// off if it is IPv4. It is valid until the next read.
+	Payload []byte
+	// Comment is the packet's first comment, valid until the next read.
+	Comment []byte
+}
+
+// Datagram returns the IPv4 datagram that the frame carries; false if it
+// carries something else, or nothing at all.
+func (f *Frame) Datagram() ([]byte, bool) {
+	return f.Payload, f.Content == ContentIPv4 && len(f.Payload) > 0 && f.Payload[0]>>4 == 4
+}
+
+// Missing returns how many octets the capture cut off at the end.
+func (f *Frame) Missing() int { return max(f.Original-f.Captured, 0) }
+
+// Reason says in a few words why Datagram is false: "ARP", "IPv6",
+// "EtherType 0x88cc"; "" if it is true.
+func (f *Frame) Reason() string {
+	_, ok := f.Datagram()
+	switch {
+	case ok:
+		return ""
+	case f.Content == ContentUnread && !f.Link.understood():
+		return fmt.Sprintf("link type %d", f.Link)
+	case f.Content == ContentUnread:
+		return "cut short within the link header"
+	case f.Content == ContentARP:
+		return "ARP"
+	case f.Content == ContentIPv6:
+		return "IPv6"
+	case f.Content == ContentOther && f.EtherType != 0:
+		return fmt.Sprintf("EtherType 0x%04x", f.EtherType)
+	case f.Content == ContentOther:
+		return "not an Internet protocol"
+	case len(f.Payload) == 0:
+		return "cut short before the IPv4 header"
+	}
+	return fmt.Sprintf("IP version %d where the link header says IPv4", f.Payload[0]>>4)
+}
+
+// setVersion is for links that carry IP only and leave it to its header to
+// tell the version.
+func (f *Frame) setVersion() {
+	switch {
+	case len(f.Payload) == 0:
+		return // cut short
+	case f.Payload[0]>>4 == 4:
+		f.Content = ContentIPv4
+	case f.Payload[0]>>4 == 6:
+		f.Content = ContentIPv6
 	default:
-		return nil, Unknown, false
+		f.Content = ContentOther
 	}
-	if len(frame) == 0 || frame[0]>>4 != 4 {
-		return nil, Unknown, false
-	}
-	return trim(frame), direction, true
-}
-
-// ethernet strips the frame header and its VLAN tags.
-func ethernet(frame []byte) ([]byte, bool) {
-	if len(frame) < 14 {
-		return nil, false
-	}
-	kind, rest := binary.BigEndian.Uint16(frame[12:]), frame[14:]
-	for kind == etherVLAN || kind == etherQinQ {
-		if len(rest) < 4 {
-			return nil, false
-		}
-		kind, rest = binary.BigEndian.Uint16(rest[2:]), rest[4:]
-	}
-	return rest, kind == etherIPv4
-}
-
-func cooked(packetType uint16) Direction {
-	if packetType == sllOutgoing {
-		return Outbound
-	}
-	return Inbound
 }
 
 // trim cuts Ethernet's padding off. A length of zero is left alone: it is how

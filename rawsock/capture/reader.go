@@ -7,21 +7,22 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"time"
 )
 
-// ErrFormat reports a file that is neither pcap nor pcapng, or breaks the
-// rules of its format.
-var ErrFormat = errors.New("not a valid capture file")
-
-// Reader reads the IPv4 datagrams of a pcap or pcapng file of either byte
-// order. A Reader may be used by one goroutine at a time.
+// Reader reads a pcap or pcapng file of either byte order, compressed by gzip
+// or not. It takes memory for what has arrived only, and at most maxBlock for
+// a packet. A Reader may be used by one goroutine at a time.
 type Reader struct {
 	in      *bufio.Reader
-	block   bytes.Buffer
+	block   bytes.Buffer // what is larger than the buffer of in
 	order   binary.ByteOrder
-	next    func() (Packet, error)
+	next    func(f *Frame) error
+	number  int
 	skipped int
+
+	offset int64 // of the record or block that is being read
+	taken  int   // octets of in that are handed out, and not yet discarded
+	begun  int64 // octets of the record or block that are discarded
 
 	// pcap: one link type and resolution; pcapng: one for each interface of
 	// the section.
@@ -30,51 +31,128 @@ type Reader struct {
 
 // iface is what an interface says about its packets.
 type iface struct {
-	link     uint16
+	link     LinkType
 	snapshot uint32
 	clock    clock
+	device   string
 }
 
-// NewReader recognises the format by the first four octets. Its error is
-// ErrFormat if it does not, and io.ErrUnexpectedEOF if r ends before them.
+// NewReader recognises the format by the first four octets. Its error is a
+// *FileError: of ErrFormat if it does not, and of io.ErrUnexpectedEOF if r
+// ends before the file's header does.
 func NewReader(r io.Reader) (*Reader, error) {
-	rd := &Reader{in: bufio.NewReader(r)}
-	magic, err := rd.in.Peek(4)
+	format, in, err := Detect(r)
 	if err != nil {
-		return nil, unexpected(err)
+		return nil, err
 	}
-	switch little, big := binary.LittleEndian.Uint32(magic), binary.BigEndian.Uint32(magic); {
-	case little == blockSection:
+	rd := &Reader{in: in}
+	switch format {
+	case FormatPcapng:
 		rd.next = rd.nextBlock
 		return rd, nil
-	case little == pcapMicro || little == pcapNano:
-		rd.order = binary.LittleEndian
-	case big == pcapMicro || big == pcapNano:
-		rd.order = binary.BigEndian
-	default:
-		return nil, fmt.Errorf("%w: it begins with % x", ErrFormat, magic)
+	case FormatPcap:
+		rd.next = rd.nextRecord
+		return rd, rd.pcapHeader()
 	}
-	rd.next = rd.nextRecord
-	return rd, rd.pcapHeader()
+	head, err := in.Peek(4)
+	if err != nil {
+		return nil, &FileError{Err: unexpected(err)}
+	}
+	return nil, &FileError{Err: fmt.Errorf("%w: it begins with % x", ErrFormat, head)}
+}
+
+// ReadFrame reads the next packet into f, of which nothing remains. At the
+// end of the file it returns io.EOF. Any other error is a *FileError; what
+// was read before is good, and nothing follows. One of io.ErrUnexpectedEOF
+// is what a program leaves that was killed while it wrote.
+//
+// It does not allocate, except for packets larger than any before beyond
+// 256 KiB.
+func (r *Reader) ReadFrame(f *Frame) error {
+	*f = Frame{Number: r.number + 1}
+	err := r.next(f)
+	switch {
+	case err == nil:
+		r.number++
+		f.Offset = r.offset
+		if _, ok := f.Datagram(); !ok {
+			r.skipped++
+		}
+		return nil
+	case err == io.EOF:
+		return io.EOF
+	}
+	return &FileError{Packet: r.number + 1, Offset: r.offset, Err: err}
 }
 
 // Next returns the next IPv4 datagram; frames that carry none are counted and
-// passed over. At the end of the file it returns io.EOF, within a packet
-// io.ErrUnexpectedEOF: what was written by a program that was killed.
-// Another error is ErrFormat, or the underlying reader's; no packet follows it.
-func (r *Reader) Next() (Packet, error) { return r.next() }
+// passed over. Errors are those of ReadFrame.
+func (r *Reader) Next() (Packet, error) {
+	var f Frame
+	for {
+		if err := r.ReadFrame(&f); err != nil {
+			return Packet{}, err
+		}
+		if datagram, ok := f.Datagram(); ok {
+			return Packet{
+				Datagram: datagram, At: f.At, Direction: f.Direction,
+				Comment: string(f.Comment), Missing: f.Missing(),
+			}, nil
+		}
+	}
+}
 
 // Skipped counts the frames so far that carried no IPv4 datagram, or had a
 // link type that this package does not know.
 func (r *Reader) Skipped() int { return r.skipped }
 
+// begin starts a record or block, and returns its first n octets without going
+// past them: io.EOF if there are none at all.
+func (r *Reader) begin(n int) ([]byte, error) {
+	if err := r.release(); err != nil {
+		return nil, err
+	}
+	r.offset += r.begun
+	r.begun = 0
+	head, err := r.in.Peek(n)
+	if err != nil && len(head) > 0 {
+		err = unexpected(err)
+	}
+	return head, err
+}
+
 // read returns the next n octets, valid until the next call.
 func (r *Reader) read(n int) ([]byte, error) {
-	r.block.Reset()
-	if _, err := io.CopyN(&r.block, r.in, int64(n)); err != nil {
-		return nil, unexpected(err)
+	if err := r.release(); err != nil {
+		return nil, err
 	}
-	return r.block.Bytes(), nil
+	if n <= bufferedOctets {
+		b, err := r.in.Peek(n)
+		r.taken = len(b)
+		return b, unexpected(err)
+	}
+	r.block.Reset()
+	copied, err := io.CopyN(&r.block, r.in, int64(n))
+	r.begun += copied
+	return r.block.Bytes(), unexpected(err)
+}
+
+// release discards what read has handed out.
+func (r *Reader) release() error {
+	n, err := r.in.Discard(r.taken)
+	r.begun += int64(n)
+	r.taken = 0
+	return err
+}
+
+// skip goes past n octets, however many they are.
+func (r *Reader) skip(n int64) error {
+	if err := r.release(); err != nil {
+		return err
+	}
+	skipped, err := io.CopyN(io.Discard, r.in, n)
+	r.begun += skipped
+	return unexpected(err)
 }
 
 // unexpected turns an end of file where there should be more into
@@ -84,87 +162,4 @@ func unexpected(err error) error {
 		return io.ErrUnexpectedEOF
 	}
 	return err
-}
-
-// The magic numbers of pcap files with stamps in micro- and nanoseconds.
-const (
-	pcapMicro = 0xa1b2c3d4
-	pcapNano  = 0xa1b23c4d
-)
-
-func (r *Reader) pcapHeader() error {
-	b, err := r.read(24)
-	if err != nil {
-		return err
-	}
-	c := clock{exponent: 6}
-	if r.order.Uint32(b) == pcapNano {
-		c.exponent = nanoseconds
-	}
-	if major := r.order.Uint16(b[4:]); major != 2 {
-		return fmt.Errorf("%w: pcap version %d", ErrFormat, major)
-	}
-	// The upper half of the last word says how long the frame check is.
-	r.interfaces = []iface{{link: uint16(r.order.Uint32(b[20:])), clock: c}}
-	return nil
-}
-
-func (r *Reader) nextRecord() (Packet, error) {
-	for {
-		if _, err := r.in.Peek(1); err != nil {
-			return Packet{}, err
-		}
-		b, err := r.read(16)
-		if err != nil {
-			return Packet{}, err
-		}
-		f := &r.interfaces[0]
-		at := f.clock.split(r.order.Uint32(b), r.order.Uint32(b[4:]))
-		captured, original := r.order.Uint32(b[8:]), r.order.Uint32(b[12:])
-		if captured > maxBlock {
-			return Packet{}, fmt.Errorf("%w: a packet of %d octets", ErrFormat, captured)
-		}
-		frame, err := r.read(int(captured))
-		if err != nil {
-			return Packet{}, err
-		}
-		p := Packet{At: at, Missing: missing(captured, original)}
-		if r.unwrap(&p, f.link, frame) {
-			return p, nil
-		}
-	}
-}
-
-// unwrap puts the frame's datagram into p, or counts a frame without one.
-func (r *Reader) unwrap(p *Packet, link uint16, frame []byte) bool {
-	datagram, direction, ok := unwrap(link, frame)
-	if !ok {
-		r.skipped++
-		return false
-	}
-	p.Datagram = datagram
-	if p.Direction == Unknown {
-		p.Direction = direction
-	}
-	return true
-}
-
-// missing is how much shorter a frame is than it was on the wire.
-func missing(captured, original uint32) int {
-	if original > captured && original-captured <= maxBlock {
-		return int(original - captured)
-	}
-	return 0
-}
-
-// clock turns a file's stamps into times.
-type clock struct {
-	exponent uint8 // a tick is 10 to the minus exponent seconds
-	binary   bool  // or 2 to the minus exponent
-	offset   int64 // seconds
-}
-
-// split is for stamps that have the seconds in a word of their own.
-func (c clock) split(seconds, ticks uint32) time.Time {
-	return time.Unix(int64(seconds), int64(ticks)*int64(pow10(nanoseconds-c.exponent)))
 }

@@ -32,7 +32,7 @@ func NewWriter(w io.Writer, application string) *Writer {
 	wr.end(start, true)
 
 	start = wr.begin(blockInterface)
-	wr.buf = binary.LittleEndian.AppendUint16(wr.buf, linkRaw)
+	wr.buf = binary.LittleEndian.AppendUint16(wr.buf, uint16(LinkRaw))
 	wr.buf = binary.LittleEndian.AppendUint16(wr.buf, 0)
 	wr.buf = binary.LittleEndian.AppendUint32(wr.buf, maxSnapshot)
 	wr.option(optTSResol, []byte{nanoseconds})
