@@ -26,7 +26,7 @@ type fakeWorld struct {
 	refuse func(h wire.Header, g wire.Segment) error
 	// unreachable are destinations without a route, with the error.
 	unreachable map[netip.Addr]error
-	// noTap is why there is no tap; deaf is when it goes deaf, and why.
+	// noTap is why there is no tap; nil if there can be one.
 	noTap error
 	// lag is how much later than the tap the link stamps an arrival.
 	lag time.Duration

@@ -147,12 +147,12 @@ func (p *Plan) schedule() schedule {
 // manyProbes is how many a second are too many to be dealt with one by one.
 const manyProbes = 1000
 
-// Busy reports whether there are so many probes that they are dealt with in
-// batches. Then the tap alone is heard, if there is one, and user_rtt_us is not
-// known.
+// Busy reports whether there are so many probes that they leave in rounds. If
+// besides they all leave by one device, its tap is polled for the answers, and
+// Sample.User is not known.
 func (p *Plan) Busy() bool { return p.Rate() > manyProbes }
 
-// roundTime is the time between two batches. It bounds how many segments leave
+// roundTime is the time between two rounds of a busy run. It bounds how many segments leave
 // back to back, each of which makes those behind it wait in the device.
 const roundTime = time.Millisecond
 
