@@ -152,8 +152,9 @@ const manyProbes = 1000
 // Sample.User is not known.
 func (p *Plan) Busy() bool { return p.Rate() > manyProbes }
 
-// roundTime is the time between two rounds of a busy run. It bounds how many segments leave
-// back to back, each of which makes those behind it wait in the device.
+// roundTime is the time between two rounds of a busy run. It bounds how many
+// segments leave back to back, each of which makes those behind it wait in the
+// device.
 const roundTime = time.Millisecond
 
 // slot is the place of the nth probe's source port among a target's.
