@@ -14,6 +14,8 @@ type exchange struct {
 	state exchangeState
 	// cleared says that our reset has gone out, which ends what the SYN opened.
 	cleared bool
+	// answers are the resets that have answered something since then.
+	answers uint8
 	// ring and socket are the kernel's stamps, by the tap and by the link. The
 	// link's of the departure is the user's clock where stamped is false.
 	ring, socket stamps

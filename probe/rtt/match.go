@@ -45,11 +45,25 @@ func (s *Session) stray(tapped bool) {
 	}
 }
 
+// maxAnswers bounds what is sent because something has come, for each probe.
+// Linux sends a SYN-ACK five times more (tcp_synack_retries); who sends more, or
+// answers resets, keeps nobody busy.
+const maxAnswers = 8
+
+// answer resets what a segment of the peer's shows that it knows of: the first
+// reset may be lost.
+func (r *run) answer(x *exchange, e *event) {
+	if x.answers < maxAnswers {
+		x.answers++
+		r.out.ResetAt(e.local, e.remote, e.isn.Add(1))
+	}
+}
+
 // challenged resets what the peer still knows: its bare ACK tells what sequence
 // number it expects, that of the nth probe if it is honest.
 func (r *run) challenged(x *exchange, n uint32, e *event, tapped bool) {
 	if r.counts(tapped) {
-		r.out.ResetAt(e.local, e.remote, e.isn.Add(1))
+		r.answer(x, e)
 	}
 	if x.state != waiting || n == 0 || n >= x.n || r.plan.slot(n) != r.plan.slot(x.n) {
 		r.stray(tapped)
@@ -62,17 +76,22 @@ func (r *run) challenged(x *exchange, n uint32, e *event, tapped bool) {
 func (r *run) replied(t *target, x *exchange, n uint32, e *event, tapped bool) {
 	counts := r.counts(tapped)
 	if counts && e.reply == finding.SYNACK {
-		// Every copy is answered: the first reset may be lost.
-		r.out.ResetAt(e.local, e.remote, e.isn.Add(1))
+		r.answer(x, e)
 		x.cleared = x.cleared || n == x.n
+	}
+	if !answers(e.reply) {
+		if n == x.n && x.state == waiting {
+			r.note(t, x, e)
+		}
+		return
 	}
 	heard := &x.socket.heard
 	if tapped {
 		heard = &x.ring.heard
 	}
 	switch {
-	case n != x.n || *heard != 0 || x.over() && x.reply == "":
-		if !counts || !answers(e.reply) {
+	case n != x.n || *heard != 0 || x.over() && !answers(x.reply):
+		if !counts {
 			return
 		}
 		if n == x.n && x.state != ended {
@@ -92,9 +111,10 @@ func (r *run) replied(t *target, x *exchange, n uint32, e *event, tapped bool) {
 }
 
 // note keeps the first reply, and gives the stamps that go with it time to
-// come.
+// come. An ICMP error gives way to an answer that comes close behind: the two may
+// have changed places on their way through the kernel.
 func (r *run) note(t *target, x *exchange, e *event) {
-	if x.reply == "" {
+	if !answers(x.reply) {
 		x.reply, x.from, x.ttl = e.reply, e.from, e.ttl
 		x.state = stamping
 		r.rings.push(deadline{t.place, x.n, r.now() + ringDelay})
@@ -106,10 +126,8 @@ func (r *run) note(t *target, x *exchange, e *event) {
 // the best clock needs.
 func (r *run) settle(t *target, x *exchange) {
 	switch {
-	case x.over() || x.reply == "":
+	case x.over() || !answers(x.reply):
 		return
-	case !answers(x.reply):
-		// Nobody asks how long an ICMP error took.
 	case (r.polled || r.observer != nil) && (x.ring.left == 0 || x.ring.heard == 0), !r.polled && x.socket.heard == 0:
 		return
 	}

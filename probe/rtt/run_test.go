@@ -320,6 +320,75 @@ func TestChallenge(t *testing.T) {
 	})
 }
 
+// Whoever answers everything that we send, a hundred times, is answered a few
+// times for each probe.
+func TestAnswersAreBounded(t *testing.T) {
+	for name, flags := range map[string]wire.Flags{"SYN-ACK": wire.SYN | wire.ACK, "ACK": wire.ACK} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newFakeWorld()
+				w.answer = func(h wire.Header, g wire.Segment) (all []fakeReply) {
+					ack := g.Seq
+					if g.Flags == wire.SYN {
+						ack = g.Seq.Add(1)
+						all = synAck(ms, h, g)
+					}
+					for range 100 {
+						all = append(all, fakeReply{ms, replyTo(h, g, flags, ack)})
+					}
+					return all
+				}
+				samples, _ := measure(t, w, spec(t, 3, 100*ms))
+				resets := len(w.segments(wire.RST))
+				if byReply(samples)[finding.SYNACK] != 3 || resets < 3 || resets > 3*(maxAnswers+1) {
+					t.Errorf("%d resets for %+v", resets, samples)
+				}
+			})
+		})
+	}
+}
+
+// TCP and ICMP reach us by different sockets: an error that overtakes the
+// answer, or comes with it, does not undo it. One that stands alone counts, and
+// an answer long after it is late.
+func TestErrorAndAnswer(t *testing.T) {
+	for name, c := range map[string]struct {
+		answer, err time.Duration
+		want        finding.Reason
+		late        uint64
+	}{
+		"error ahead":      {20 * ms, 19 * ms, finding.SYNACK, 0},
+		"error behind":     {19 * ms, 20 * ms, finding.SYNACK, 0},
+		"error long ahead": {500 * ms, 20 * ms, finding.ICMP(wire.ICMPUnreachable, 13), 1},
+	} {
+		for _, interval := range []time.Duration{100 * ms, ms} {
+			t.Run(fmt.Sprintf("%s, every %v", name, interval), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					w := newFakeWorld()
+					w.answer = func(h wire.Header, g wire.Segment) []fakeReply {
+						if g.Flags != wire.SYN {
+							return nil
+						}
+						return append(synAck(c.answer, h, g), fakeReply{c.err, icmp(berry, h, g, wire.ICMPUnreachable, 13)})
+					}
+					s := spec(t, 5, interval)
+					s.Scope = scope(t, targets(2)...) // at a millisecond that is busy
+					samples, session := measure(t, w, s)
+					for _, x := range samples {
+						if x.Reply != c.want || x.Answered() && x.RTT != c.answer {
+							t.Errorf("%+v", x)
+						}
+					}
+					// What comes when the run is over, nobody hears.
+					if st := session.Stats(0); st.Late > 5*c.late || st.Duplicates != 0 {
+						t.Errorf("%+v", st)
+					}
+				})
+			})
+		}
+	}
+}
+
 // Where our resets are lost, a probe meets what the one before it on its port
 // has left. It is lost, and the user is told why.
 func TestMetEarlier(t *testing.T) {
@@ -651,6 +720,7 @@ func TestMoods(t *testing.T) {
 					switch rng.IntN(5) {
 					case 0:
 						all = append(all, fakeReply{delay, icmp(berry, h, g, wire.ICMPTimeExceeded, 0)})
+						continue
 					case 1:
 						all = append(all, fakeReply{delay, replyTo(h, g, wire.RST|wire.ACK, g.Seq.Add(1))})
 					default:
