@@ -201,6 +201,13 @@ func TestTimelineSorts(t *testing.T) {
 	if start, length := l.span(); len(l.moments) != 5 || start.After(noon.Add(-3*time.Millisecond)) || length != 12*time.Millisecond {
 		t.Errorf("%v, %v, %d", start, length, len(l.moments))
 	}
+	places = nil
+	for _, m := range l.moments {
+		places = append(places, m.place)
+	}
+	if got := fmt.Sprint(places); got != "[-4 -3 -2 0 1]" {
+		t.Error(got)
+	}
 	l.add(finding.New("rtt").Set("rtt_us", 1.0), 100) // no time, no place
 }
 

@@ -175,6 +175,26 @@ func TestTimesAndShares(t *testing.T) {
 	}
 }
 
+// A table has one unit, in which its least median says something and its
+// longest time still fits.
+func TestScaleOf(t *testing.T) {
+	for _, test := range []struct {
+		median, longest float64
+		want            string
+	}{
+		{23.44, 99e3, "23.4 us"},
+		{23.44, 1e5, "0.023 ms"},
+		{20123.4, 99e5, "20.123 ms"},
+		{20123.4, 1e7, "20.1 ms"},
+		{1.5e6, 2e6, "1.500 s"},
+	} {
+		s := scaleOf(finding.New("rtt-summary").Set("p50_us", test.median).Set("max_us", test.longest))
+		if got := s.format(test.median) + " " + s.unit; got != test.want {
+			t.Errorf("%v, up to %v: %s, want %s", test.median, test.longest, got, test.want)
+		}
+	}
+}
+
 // A probe's line must be cheap: there may be ten thousand a second.
 func BenchmarkProbe(b *testing.B) {
 	for _, target := range []string{"10.0.2.2:80", "apple.example:80"} {
