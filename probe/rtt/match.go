@@ -79,7 +79,7 @@ func (r *run) replied(t *target, x *exchange, n uint32, e *event, tapped bool) {
 		r.answer(x, e)
 		x.cleared = x.cleared || n == x.n
 	}
-	if !answers(e.reply) {
+	if !isAnswer(e.reply) {
 		if n == x.n && x.state == waiting {
 			r.note(t, x, e)
 		}
@@ -90,7 +90,7 @@ func (r *run) replied(t *target, x *exchange, n uint32, e *event, tapped bool) {
 		heard = &x.ring.heard
 	}
 	switch {
-	case n != x.n || *heard != 0 || x.over() && !answers(x.reply):
+	case n != x.n || *heard != 0 || x.over() && !isAnswer(x.reply):
 		if !counts {
 			return
 		}
@@ -114,7 +114,7 @@ func (r *run) replied(t *target, x *exchange, n uint32, e *event, tapped bool) {
 // come. An ICMP error gives way to an answer that comes close behind: the two may
 // have changed places on their way through the kernel.
 func (r *run) note(t *target, x *exchange, e *event) {
-	if !answers(x.reply) {
+	if !isAnswer(x.reply) {
 		x.reply, x.from, x.ttl = e.reply, e.from, e.ttl
 		x.state = stamping
 		r.rings.push(deadline{t.place, x.n, r.now() + ringDelay})
@@ -126,7 +126,7 @@ func (r *run) note(t *target, x *exchange, e *event) {
 // the best clock needs.
 func (r *run) settle(t *target, x *exchange) {
 	switch {
-	case x.over() || !answers(x.reply):
+	case x.over() || !isAnswer(x.reply):
 		return
 	case (r.polled || r.observer != nil) && (x.ring.left == 0 || x.ring.heard == 0), !r.polled && x.socket.heard == 0:
 		return

@@ -38,10 +38,10 @@ type Sample struct {
 }
 
 // Answered reports whether RTT is a measurement.
-func (s *Sample) Answered() bool { return answers(s.Reply) }
+func (s *Sample) Answered() bool { return isAnswer(s.Reply) }
 
-// answers reports whether a reply is the target's own.
-func answers(r finding.Reason) bool { return r == finding.SYNACK || r == finding.RST }
+// isAnswer reports whether a reply is the target's own.
+func isAnswer(r finding.Reason) bool { return r == finding.SYNACK || r == finding.RST }
 
 // Record is the sample as an rtt object. Its fields are appended to storage,
 // which may be nil; they are put together by hand, in the table's order, since
