@@ -107,7 +107,7 @@ func binScale(bins []bin, s scale) scale {
 const maxBars = 12
 
 // fewSamples are so few that their histogram would be mostly holes.
-const fewSamples = 5
+const fewSamples = 10
 
 // drawHistogram draws bins for a terminal. What is there at all has a mark.
 func drawHistogram(bins []bin, s scale) string {
