@@ -234,10 +234,12 @@ func (s settings) machines() bool {
 }
 
 // noWay reports whether a probe could not be sent because there is no way to
-// its target, or not any more; a firewall's refusal is another matter.
+// its target, or not any more, or no socket to take it; a firewall's refusal is
+// another matter.
 func noWay(err error) bool {
 	for _, errno := range []syscall.Errno{
 		syscall.ENETUNREACH, syscall.EHOSTUNREACH, syscall.ENETDOWN, syscall.ENODEV, syscall.ENXIO, syscall.EADDRNOTAVAIL,
+		syscall.EMFILE, syscall.ENFILE,
 	} {
 		if errors.Is(err, errno) {
 			return true

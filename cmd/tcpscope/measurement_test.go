@@ -55,7 +55,7 @@ func TestMeasurementVerdict(t *testing.T) {
 	}
 	for err, want := range map[error]bool{
 		gone: true, syscall.ENETUNREACH: true, syscall.EHOSTUNREACH: true, syscall.ENETDOWN: true, syscall.EADDRNOTAVAIL: true,
-		syscall.EPERM: false, syscall.ENOBUFS: false, nil: false,
+		syscall.EMFILE: true, syscall.EPERM: false, syscall.ENOBUFS: false, nil: false,
 	} {
 		if noWay(err) != want {
 			t.Errorf("%v: %v", err, !want)
