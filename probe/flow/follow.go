@@ -1,0 +1,368 @@
+package flow
+
+import (
+	"time"
+
+	"github.com/tcpscope/tcpscope/rawsock/wire"
+)
+
+// reordering is how far a segment may fall behind a later one and still count
+// as out of order where no round-trip time is known. What comes later than one
+// round trip was sent again.
+const reordering = 3 * time.Millisecond
+
+// pass is one segment on its way through its connection, from s to r.
+type pass struct {
+	c      *Connection
+	at     time.Time
+	h      *wire.Header
+	g      *wire.Segment
+	from   Side
+	s, r   *End
+	length uint32   // of the payload on the wire, which the capture may lack
+	end    wire.Seq // just after the segment
+	owed   Step     // the answer that was expected of s
+	owing  bool
+	steps  Steps
+	shape  Shape
+}
+
+// follow takes one segment that is no copy.
+func (c *Connection) follow(at time.Time, h *wire.Header, g *wire.Segment, from Side) Event {
+	p := pass{c: c, at: at, h: h, g: g, from: from, s: &c.ends[from], r: &c.ends[from.Peer()]}
+	p.length = payload(h, g)
+	p.end = g.Seq.Add(p.length)
+	for _, f := range [...]wire.Flags{wire.SYN, wire.FIN} {
+		if g.Flags&f != 0 {
+			p.end = p.end.Add(1)
+		}
+	}
+	p.owed, p.owing, p.s.owing = p.s.owes, p.s.owing, false
+	if c.segments == 0 && g.Flags&wire.SYN == 0 {
+		p.steps.add(PickUp)
+	}
+	switch {
+	case g.Flags&wire.RST != 0:
+		p.reset()
+	case g.Flags&(wire.SYN|wire.ACK) == wire.SYN|wire.ACK:
+		p.answer()
+	case g.Flags&wire.SYN != 0:
+		p.request()
+	case p.r.syn && !p.r.gotSYN && !p.s.stream.numbered && p.length == 0 && g.Flags&wire.FIN == 0 && g.Ack != p.r.stream.next:
+		p.remnant()
+	default:
+		p.segment()
+	}
+	p.account()
+	return Event{Steps: p.steps, Shape: p.shape}
+}
+
+// account books the segment, and the states that it leaves.
+func (p *pass) account() {
+	c, s, g := p.c, p.s, p.g
+	c.segments++
+	c.last = p.at
+	s.segments++
+	if p.steps.Has(Retransmission) {
+		s.repeats++
+	}
+	if g.Flags&wire.RST == 0 {
+		s.last = trigger{seq: g.Seq, end: p.end, ack: g.Ack, acked: g.Flags&wire.ACK != 0, tos: p.h.TOS}
+		if s.ttl == 0 {
+			s.ttl = p.h.TTL
+		}
+	}
+	if p.steps&(1<<Handshake1|1<<Handshake2) != 0 && p.length > 0 && !p.steps.Has(Retransmission) {
+		p.steps.add(Data) // before the handshake is over (RFC 7413)
+		s.octets += uint64(p.length)
+	}
+	if !c.stands && s.synAcked && p.r.synAcked {
+		c.stands = true
+	}
+	s.enter(s.derive(p.r), p.at)
+	p.r.enter(p.r.derive(s), p.at)
+}
+
+// payload is the length of a segment's payload on the wire. A capture may have
+// cut it short; large segments that a device will split have no total length.
+func payload(h *wire.Header, g *wire.Segment) uint32 {
+	if n := int(h.TotalLen) - 4*int(h.IHL) - 4*int(g.DataOffset); h.TotalLen != 0 && g.DataOffset != 0 && n >= 0 {
+		return uint32(n)
+	}
+	return uint32(len(g.Payload))
+}
+
+// request follows a SYN.
+func (p *pass) request() {
+	c, s, r, g := p.c, p.s, p.r, p.g
+	o := openingOf(g, p.end)
+	switch {
+	case s.syn && g.Seq == s.base:
+		p.steps.add(Handshake1)
+		p.steps.add(Retransmission)
+		c.repeated = true
+		if s.acks {
+			// It had the answer: this is a late duplicate.
+			p.steps.add(Spurious)
+			r.expect(ChallengeACK)
+			return
+		}
+		s.gotSYN, s.synAcked = false, false
+	case !s.stream.numbered && r.syn && !r.gotSYN:
+		p.steps |= stepsOf(Handshake1, SimultaneousOpen)
+		c.simulOpen = true
+		s.open(o)
+		r.gotSYN = true
+	case !s.stream.numbered && !r.stream.numbered:
+		p.steps.add(Handshake1)
+		c.ask(s, o, p.at)
+	default:
+		p.steps.add(StraySYN)
+		c.stray = straySYN{seen: true, from: p.from, at: p.at, segment: o}
+		r.expect(ChallengeACK)
+		return
+	}
+	if c.remnant.stage == remnantReset {
+		p.steps.add(PAWSTrouble)
+		c.paws++
+		c.remnant = remnant{}
+	}
+}
+
+// ask begins a connection by its first SYN.
+func (c *Connection) ask(e *End, o opening, at time.Time) {
+	c.attempted, c.synAt = true, at
+	e.open(o)
+}
+
+// open numbers an end by its SYN, and takes the window that it offers.
+func (e *End) open(o opening) {
+	e.begin(o.seq)
+	e.stream.next = o.end
+	e.window, e.windowed, e.scale = uint32(o.window), true, o.scale
+}
+
+// answer follows a SYN with ACK.
+func (p *pass) answer() {
+	c, s, r, g := p.c, p.s, p.r, p.g
+	fits := r.syn && g.Ack.After(r.base) && !g.Ack.After(r.stream.next)
+	switch {
+	case fits && s.syn && g.Seq == s.base && s.synACK:
+		p.steps.add(Retransmission)
+		if r.acks && r.ack.After(s.base) {
+			p.steps.add(Spurious)
+		}
+		c.repeated = true
+		s.synAcked = false
+	case fits && s.syn && g.Seq == s.base:
+		// Of a simultaneous open: its SYN may be acknowledged already.
+	case fits && !s.stream.numbered:
+		s.open(openingOf(g, p.end))
+		c.answerAt = p.at
+	case !s.stream.numbered && !r.stream.numbered:
+		// The SYN that it answers is not in the capture.
+		p.steps.add(Gap)
+		r.begin(g.Ack - 1)
+		r.stream.next = g.Ack
+		r.stream.missing++
+		s.open(openingOf(g, p.end))
+		c.attempted = true
+	default:
+		p.steps.add(StraySYN)
+		r.expect(ChallengeACK)
+		return
+	}
+	p.steps.add(Handshake2)
+	s.synACK, s.gotSYN = true, true
+	r.gotSYN, r.synAcked = true, true
+	if !s.acks || g.Ack.After(s.ack) {
+		s.ack, s.acks = g.Ack, true
+	}
+	c.remnant = remnant{}
+}
+
+// remnant follows an answer to a SYN that knows nothing of it: an earlier
+// connection on the same ports is not forgotten. It leaves no numbers behind.
+//
+// Linux differs: TIME-WAIT answers with IP ID 0, a connection that still
+// stands with its own, and only of the first the SYN's failure is told by
+// timestamps.
+func (p *pass) remnant() {
+	p.steps.add(OldACK)
+	if p.h.TTL != 0 && p.h.ID != 0 {
+		p.steps.add(ChallengeACK)
+		return
+	}
+	p.c.remnant = remnant{stage: remnantAnswered, ack: p.g.Ack}
+}
+
+// reset follows an RST.
+func (p *pass) reset() {
+	c, s, r := p.c, p.s, p.r
+	p.shape = shapeOf(p.h, p.g, s, r)
+	s.countFrom(p.g.Seq)
+	if c.remnant.stage == remnantAnswered && p.g.Seq == c.remnant.ack {
+		c.remnant.stage = remnantReset
+		p.steps.add(StrayReset)
+		return
+	}
+	if !r.accepts(p.g, s) {
+		p.steps.add(StrayReset)
+		r.expect(ChallengeACK)
+		return
+	}
+	p.steps.add(ResetStep)
+	if !c.wasReset {
+		c.wasReset = true
+		c.reset = Reset{At: p.at, From: p.from, Shape: p.shape, TTL: p.h.TTL, EndTTL: s.ttl}
+	}
+	// A device on the path resets one end, and leaves the other as it is.
+	r.gone = true
+	s.gone = s.gone || p.shape != Firewall
+}
+
+// segment follows what has neither SYN nor RST.
+func (p *pass) segment() {
+	s, r, g := p.s, p.r, p.g
+	if g.Flags&wire.ACK == 0 {
+		p.steps.add(NoACK)
+		s.countFrom(g.Seq)
+		r.expect(ChallengeACK)
+		return
+	}
+	known := s.stream.numbered
+	if !known {
+		p.pickUp()
+	}
+	if d := g.Seq.Sub(s.stream.next); d >= far || d <= -far {
+		p.steps.add(OutOfWindow)
+		r.expect(ChallengeACK)
+		return
+	}
+	if s.syn && g.Seq.After(s.base) && (!s.gotSYN || !s.synAcked && p.end != g.Seq) {
+		// It would not send this without having had the answer to its SYN.
+		s.gotSYN, s.synAcked = true, true
+		if !r.stream.numbered {
+			p.steps.add(Gap) // that answer
+			p.c.stands = true
+		}
+	}
+	advanced, answersFIN := p.acknowledge()
+	if p.steps.Has(UnacceptableACK) {
+		return
+	}
+	resized := p.resize()
+	if p.probes() {
+		return
+	}
+	a := s.stream.take(g.Seq, p.end, p.at)
+	p.data(a, known)
+	if g.Flags&wire.FIN != 0 {
+		p.fin(answersFIN)
+	}
+	if s.fin && s.stream.edge() == s.finEnd && (p.end == s.finEnd || a.fills) {
+		r.gotFIN = true
+	}
+	if p.end == g.Seq {
+		p.pure(advanced, resized)
+	}
+}
+
+// pickUp numbers an end whose SYN was not seen.
+func (p *pass) pickUp() {
+	s, r := p.s, p.r
+	if r.syn && !r.gotSYN {
+		p.steps.add(Gap) // the answer to the SYN
+		r.gotSYN, r.synAcked = true, true
+		p.c.stands = true
+	}
+	s.stream.next, s.stream.numbered = p.g.Seq, true
+	s.countFrom(p.g.Seq)
+}
+
+// resize takes the window, and reports whether it is another.
+func (p *pass) resize() (resized bool) {
+	s := p.s
+	window := uint32(p.g.Window)
+	if s.scale >= 0 && p.r.scale >= 0 {
+		window <<= s.scale
+	}
+	resized = s.windowed && window != s.window
+	s.window, s.windowed = window, true
+	if window == 0 {
+		p.steps.add(ZeroWindow)
+	}
+	return resized
+}
+
+// probes recognises keepalives and zero-window probes, which ask by a number
+// that the peer has already (RFC 9293, Sections 3.8.4 and 3.8.6.1). Linux makes
+// both without data; others send one octet, zero-window probes a new one.
+func (p *pass) probes() bool {
+	s, r, g := p.s, p.r, p.g
+	if p.length > 1 || g.Flags&wire.FIN != 0 {
+		return false
+	}
+	closed := r.windowed && r.window == 0
+	switch {
+	case closed && p.length == 1 && g.Seq == s.stream.next:
+		p.steps.add(ZeroWindowProbe)
+		r.expect(ZeroWindowAnswer)
+		return false // the octet is a new one
+	case !r.acks || g.Seq != r.ack-1 || s.syn && g.Seq == s.base && s.stream.next != r.ack:
+		return false
+	case closed:
+		p.steps.add(ZeroWindowProbe)
+		r.expect(ZeroWindowAnswer)
+		return true
+	case r.ack != s.stream.next:
+		return false
+	default:
+		p.steps.add(Keepalive)
+		r.expect(KeepaliveAnswer)
+		return true
+	}
+}
+
+// data books what the segment brought. The sender was known before it if its
+// next number was.
+func (p *pass) data(a arrival, known bool) {
+	s, r := p.s, p.r
+	fresh := a.fresh
+	if p.g.Flags&wire.FIN != 0 && fresh > 0 && !s.fin {
+		fresh--
+	}
+	if fresh > 0 {
+		p.steps.add(Data)
+		s.octets += uint64(fresh)
+		if a.grew && known {
+			s.known = true // what still sends has not sent a FIN
+		}
+	}
+	if a.ahead {
+		p.steps.add(Hole)
+	}
+	if a.fills && p.at.Sub(a.filled) <= p.c.reorderingTime() && r.dupACKs < 3 {
+		p.steps.add(OutOfOrder)
+	} else if a.fills {
+		p.steps.add(Retransmission)
+	}
+	if a.again {
+		p.steps.add(Retransmission)
+		if r.acks && !p.end.After(r.ack) {
+			p.steps.add(Spurious)
+		}
+	}
+	if p.length > 0 && r.fin && s.gotFIN {
+		p.steps.add(HalfClosed)
+	}
+}
+
+// reorderingTime is how far a segment may fall behind a later one without
+// having been sent again.
+func (c *Connection) reorderingTime() time.Duration {
+	if rtt, ok := c.HandshakeRTT(); ok && rtt > reordering {
+		return rtt
+	}
+	return reordering
+}
