@@ -1,11 +1,15 @@
-// Package capture reads pcap and pcapng files, writes pcapng, and records
-// what a link sends and receives.
+// Package capture reads pcap and pcapng files and tcpdump's own text, writes
+// pcapng, and records what a link sends and receives.
 //
 // Files are written as tcpdump and Wireshark read them: one section, one
 // interface of raw IPv4 with nanosecond stamps, and for every datagram its
 // direction and a comment. Files are read with suspicion: a length in a file
 // never decides how much memory is taken before the octets have arrived, and an
 // error says at which packet and octet reading came to its end.
+//
+// A Text reads packets' lines as they are pasted into articles and tickets,
+// ReadHex octets that are shown in digits. Detect tells files from text, and
+// unpacks both.
 //
 // The formats are those of draft-ietf-opsawg-pcap and draft-ietf-opsawg-pcapng.
 package capture

@@ -21,14 +21,17 @@ import (
 // join returns its arguments one after another.
 func join(parts ...[]byte) []byte { return slices.Concat(parts...) }
 
-// pcapOf is a file of the given frames, in microseconds.
+// pcapBegins is the time of the first frame of pcapOf, in seconds since 1970.
+const pcapBegins = 1_600_000_000
+
+// pcapOf is a file of the given frames, a second apart.
 func pcapOf(tb testing.TB, link LinkType, frames ...[]byte) []byte {
 	tb.Helper()
 	var file bytes.Buffer
 	w := pcapgo.NewWriter(&file)
 	err := w.WriteFileHeader(65535, layers.LinkType(link))
 	for i, frame := range frames {
-		ci := gopacket.CaptureInfo{Timestamp: time.Unix(int64(i), 0), CaptureLength: len(frame), Length: len(frame) + i}
+		ci := gopacket.CaptureInfo{Timestamp: time.Unix(pcapBegins+int64(i), 0), CaptureLength: len(frame), Length: len(frame) + i}
 		err = errors.Join(err, w.WritePacket(ci, frame))
 	}
 	if err != nil {
