@@ -10,7 +10,7 @@ import (
 )
 
 // Reader reads a pcap or pcapng file of either byte order, compressed by gzip
-// or not. It takes memory for what has arrived only, and at most maxBlock for
+// or not. It takes memory for what has arrived only, and at most 16 MiB for
 // a packet. A Reader may be used by one goroutine at a time.
 type Reader struct {
 	in      *bufio.Reader
