@@ -150,7 +150,7 @@ func (c *Connection) gives(g *wire.Segment, s Side) bool {
 	}
 	switch {
 	case e.syn && g.Seq == e.base:
-		return e.gone && peer.gone
+		return e.gone
 	case !e.syn && peer.state == SynSent:
 		return false // simultaneous open
 	default:

@@ -64,6 +64,10 @@ func (e *End) State() State { return e.state }
 // not seen.
 func (e *End) ISS() (iss wire.Seq, ok bool) { return e.base, e.syn }
 
+// Next returns the sequence number just after the highest that was seen of
+// the end or acknowledged by its peer; ok is false if there is none.
+func (e *End) Next() (next wire.Seq, ok bool) { return e.stream.next, e.stream.numbered }
+
 // Segments counts the segments that it sent, copies excepted.
 func (e *End) Segments() uint64 { return e.segments }
 

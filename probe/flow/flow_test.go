@@ -372,6 +372,19 @@ func TestAnswerEndsTheOldConnection(t *testing.T) {
 	}
 }
 
+// A client that was reset and asks again, by the same number, begins anew.
+func TestRetryAfterReset(t *testing.T) {
+	p := newPlayer(t, Config{})
+	p.play(`
+		> S 100 ttl 60 tos 40 = handshake-1/3 / syn-sent unknown
+		< R. 0 ack 101 win 0 ttl 63 = reset / closed unknown
+		> S 100 ttl 60 tos 40 = handshake-1/3 / syn-sent unknown
+	`)
+	if !p.last.New {
+		t.Error("the old connection goes on")
+	}
+}
+
 func TestPortReuse(t *testing.T) {
 	p := newPlayer(t, Config{})
 	p.play(handshake + `

@@ -40,6 +40,15 @@ type Table struct {
 // key is a connection's two endpoints, the lower one first.
 type key struct{ low, high netip.AddrPort }
 
+// keyOf returns the key for two endpoints; reversed says that the first is the
+// higher one.
+func keyOf(src, dst netip.AddrPort) (k key, reversed bool) {
+	if dst.Compare(src) < 0 {
+		return key{dst, src}, true
+	}
+	return key{src, dst}, false
+}
+
 // New returns an empty table.
 func New(c Config) *Table {
 	if c.Connections <= 0 {
@@ -91,10 +100,7 @@ type Event struct {
 // copies.
 func (t *Table) Add(at time.Time, h *wire.Header, g *wire.Segment, place int) Event {
 	src, dst := netip.AddrPortFrom(h.Src, g.SrcPort), netip.AddrPortFrom(h.Dst, g.DstPort)
-	k, reversed := key{src, dst}, dst.Compare(src) < 0
-	if reversed {
-		k = key{dst, src}
-	}
+	k, reversed := keyOf(src, dst)
 	c, isNew := t.connections[k], false
 	if c == nil {
 		c, isNew = t.admit(at, k, src, dst, g), true
@@ -179,6 +185,18 @@ func (t *Table) drop(c *Connection) {
 	if t.config.Leave != nil {
 		t.config.Leave(c)
 	}
+}
+
+// Find returns the connection between two endpoints, and the side of the
+// first of them; nil if the table remembers none. Whoever reads tcpdump's text
+// completes its numbers by it: they are relative, and pure ACKs lack their own.
+func (t *Table) Find(src, dst netip.AddrPort) (*Connection, Side) {
+	k, reversed := keyOf(src, dst)
+	c := t.connections[k]
+	if c == nil {
+		return nil, Client
+	}
+	return c, c.sideOf(reversed)
 }
 
 // Len is the number of connections that the table remembers.

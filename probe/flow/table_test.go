@@ -107,6 +107,13 @@ func TestLengthOnTheWire(t *testing.T) {
 	if got := e.Connection.End(Client).Octets(); got != 1448 {
 		t.Errorf("%d octets", got)
 	}
+	client, server := e.Connection.End(Client).Addr(), e.Connection.End(Server).Addr()
+	if c, side := table.Find(server, client); c != e.Connection || side != Server {
+		t.Errorf("found %v of %p", side, c)
+	}
+	if c, _ := table.Find(server, server); c != nil {
+		t.Error("found a connection that there is not")
+	}
 	if !e.Connection.SidesGuessed() || e.From != Client || e.Connection.SimultaneousOpen() {
 		t.Errorf("%+v", e)
 	}

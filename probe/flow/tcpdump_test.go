@@ -50,9 +50,6 @@ func (l listing) parse(line string) (at time.Time, h wire.Header, g wire.Segment
 	}
 	if !l.absolute && !syn && g.Flags&wire.RST == 0 {
 		g.Seq, g.Ack = g.Seq+l.iss[src], g.Ack+l.iss[dst]
-		if m[7] == "" {
-			g.Seq = 0
-		}
 	}
 	return at, h, g
 }
@@ -83,7 +80,7 @@ func TestArticles(t *testing.T) {
 				t.Fatal(err)
 			}
 			l := listing{t, c.absolute, map[netip.AddrPort]wire.Seq{}}
-			table, next := New(Config{}), map[netip.AddrPort]wire.Seq{}
+			table := New(Config{})
 			var last Event
 			want := c.want
 			for line := range strings.Lines(string(text)) {
@@ -91,11 +88,10 @@ func TestArticles(t *testing.T) {
 					continue // octets
 				}
 				at, h, g := l.parse(line)
-				src := netip.AddrPortFrom(h.Src, g.SrcPort)
 				if g.Flags&(wire.SYN|wire.FIN|wire.RST) == 0 && len(g.Payload) == 0 {
-					g.Seq = next[src]
+					c, side := table.Find(netip.AddrPortFrom(h.Src, g.SrcPort), netip.AddrPortFrom(h.Dst, g.DstPort))
+					g.Seq, _ = c.End(side).Next()
 				}
-				next[src] = g.Seq.Add(g.Len())
 				last = table.Add(at, &h, &g, 0)
 				got := fmt.Sprintf("%s %d %s / %v %v", map[Side]string{Client: ">", Server: "<"}[last.From], last.RelSeq, last.Steps, last.Client, last.Server)
 				if len(want) == 0 || want[0] != got {
