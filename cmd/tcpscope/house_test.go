@@ -46,6 +46,7 @@ func rooms() map[string][]string {
 		"rawsock":              {"rawsock/wire"},
 		"rawsock/wire":         nil,
 		"rawsock/capture":      {"rawsock/wire"},
+		"rawsock/filter":       {"rawsock/wire"},
 		"rawsock/sockdiag":     nil,
 		"rawsock/route":        nil,
 		"rawsock/netlab":       {"rawsock", "rawsock/wire", "rawsock/capture", "rawsock/sockdiag", "rawsock/route"},
