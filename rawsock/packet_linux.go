@@ -219,11 +219,11 @@ func (c *PacketConn) Send(batch []wire.Departure) error {
 const maxPoll = time.Millisecond
 
 // Poll is Receive for those who have to do something else soon: it returns
-// without arrivals after wait, or after a millisecond. It waits without Go's
-// scheduler, for which a process that sleeps often and shortly is expensive: at
-// a thousand times a second this takes half as much of the processor. Other
-// goroutines do not get to run on the processor meanwhile. Otherwise it is as
-// Receive, which must not be called at the same time.
+// without arrivals after wait, or after a millisecond. It waits on the calling
+// thread, without Go's scheduler, so that other goroutines do not get to run on
+// the processor meanwhile. It takes about as much of the processor as Receive in
+// a goroutine of its own, and spares its caller the other goroutine. Otherwise it
+// is as Receive, which must not be called at the same time.
 func (c *PacketConn) Poll(wait time.Duration, arrivals []wire.Arrival) (int, error) {
 	return c.rx.poll(min(wait, maxPoll), arrivals)
 }

@@ -78,9 +78,7 @@ func (r *run) overhear(batch []event, ok bool) {
 	r.untapped = err
 }
 
-// poll takes in what the tap hears, until there is something else to do. Where
-// there is much of it, this is for less than half the price of a goroutine that
-// listens.
+// poll takes in what the tap hears, until there is something else to do.
 func (r *run) poll() error {
 	n, err := r.tap.Poll(r.pause(), r.arrivals)
 	if err != nil && !errors.Is(err, syscall.ENETDOWN) {
