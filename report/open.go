@@ -40,12 +40,14 @@ type Options struct {
 	// Location is the time zone of segments in tcpdump's form; nil means the
 	// local one.
 	Location *time.Location
+	// Views say how sights are shown; nil if there are none to come.
+	Views *Views
 }
 
 // Open opens the outputs, and text on standard output unless another goes
 // there. An output that cannot be opened is an *OutputError; nothing has been
 // written then.
-func Open(outputs []Output, o Options) (Writer, error) {
+func Open(outputs []Output, o Options) (Viewer, error) {
 	outputs, err := arrange(outputs)
 	if err != nil {
 		return nil, err
@@ -59,7 +61,7 @@ func Open(outputs []Output, o Options) (Writer, error) {
 			return nil, &OutputError{Problem: fmt.Sprintf("-o %q", out), Err: err}
 		}
 	}
-	m := &multi{show: o.Show}
+	m := &multi{show: o.Show, patient: o.Views != nil}
 	for i, out := range outputs {
 		g := &gate{WriteCloser: files[i]}
 		w, err := start(out, g, fresh[i], o)
@@ -109,10 +111,18 @@ func start(out Output, w io.WriteCloser, fresh bool, o Options) (recordWriter, e
 		return &jsonlWriter{WriteCloser: w}, nil
 	case FormatCSV:
 		return newCSV(w, o.Kinds, fresh)
-	case FormatHTML:
+	case FormatHTML, FormatSVG:
+		if o.Views != nil {
+			return newLadderPage(w, out.Format, o), nil
+		}
 		return newHTML(w, o)
 	}
 	o.Color = o.Color && out.File == ""
+	if o.Views != nil {
+		t := newTextView(w, o)
+		t.shown = out.File == ""
+		return t, nil
+	}
 	t := newText(w, o)
 	t.shown = out.File == ""
 	return t, nil
@@ -179,13 +189,15 @@ type output struct {
 type multi struct {
 	outputs []output
 	show    []finding.State
+	// patient says that what is written waits for Flush.
+	patient bool
 	lost    bool // a reader went away
 }
 
 func (m *multi) Write(records ...finding.Record) error {
 	var errs []error
 	for _, o := range m.outputs {
-		o.gate.shut = len(records) > 1
+		o.gate.shut = m.patient || len(records) > 1
 	}
 	for _, r := range records {
 		if err := r.Validate(); err != nil {
@@ -199,7 +211,17 @@ func (m *multi) Write(records ...finding.Record) error {
 			return o.Write(r)
 		})
 	}
-	m.each(&errs, func(o output) error { return o.gate.open() })
+	m.each(&errs, func(o output) error {
+		if m.patient && len(o.gate.held) < enough {
+			return nil
+		}
+		return o.gate.open()
+	})
+	return m.result(errs)
+}
+
+// result is what a method returns that has come upon errors.
+func (m *multi) result(errs []error) error {
 	if len(m.outputs) == 0 && m.lost && len(errs) > 0 {
 		errs = append(errs, ErrNoReader)
 	}
@@ -222,7 +244,7 @@ func (m *multi) each(errs *[]error, f func(output) error) {
 func (m *multi) Close() error {
 	var errs []error
 	for _, o := range m.outputs {
-		errs = append(errs, m.quiet(o.Close()))
+		errs = append(errs, m.quiet(o.gate.open()), m.quiet(o.Close()))
 	}
 	m.outputs = nil
 	return errors.Join(errs...)

@@ -17,6 +17,7 @@ const (
 	FormatJSONL Format = "jsonl"
 	FormatCSV   Format = "csv"
 	FormatHTML  Format = "html"
+	FormatSVG   Format = "svg"
 )
 
 // Formats returns the names of the formats that every command has, and then
@@ -31,7 +32,7 @@ func Formats(extra ...Format) []string {
 
 // Whole reports whether a file of the format is of use only when nothing is
 // missing, so that it appears under its name when it is closed.
-func (f Format) Whole() bool { return f == FormatJSON || f == FormatHTML }
+func (f Format) Whole() bool { return f == FormatJSON || f == FormatHTML || f == FormatSVG }
 
 // Output says what is to be written where. The zero value of File means
 // standard output.
