@@ -38,17 +38,25 @@ func wireFlags(command string) []cli.Flag {
 		&cli.StringFlag{Name: "source", Category: groupSource, Usage: "send from `ADDR`, one of our own; default by route"},
 		&cli.StringFlag{Name: "source-port", Category: groupSource, Usage: "send from port `N`; default one that is free"},
 		&cli.StringFlag{Name: "seed", Category: groupSource, Usage: "repeat the random choices of the run that had seed `N`"},
-		&cli.StringSliceFlag{Name: "output", Aliases: []string{"o"}, Category: groupOutput, Usage: "write `FORMAT[=FILE]`: " + alternatives(choices(command, "output")) + "; repeatable"},
+		outputFlag(command),
 		&cli.StringFlag{Name: "pcap", Category: groupOutput, Usage: "record every segment, as pcapng, in `FILE`"},
 		&cli.BoolFlag{Name: "packet-trace", Category: groupOutput, Usage: "show every segment on stderr, in tcpdump's form"},
 		&cli.BoolFlag{Name: "dry-run", Category: groupOutput, Usage: "say what would be sent, and send nothing"},
 	}
 }
 
+// outputFlag is -o, with the formats of a command.
+func outputFlag(command string) cli.Flag {
+	return &cli.StringSliceFlag{Name: "output", Aliases: []string{"o"}, Category: groupOutput, Usage: "write `FORMAT[=FILE]`: " + alternatives(choices(command, "output")) + "; repeatable"}
+}
+
 // formats are those in which a command reports beyond the usual ones.
 func formats(command string) []report.Format {
-	if command == "rtt" {
+	switch command {
+	case "rtt":
 		return []report.Format{report.FormatHTML}
+	case "watch", "read":
+		return []report.Format{report.FormatHTML, report.FormatSVG}
 	}
 	return nil
 }

@@ -18,13 +18,13 @@ import (
 	"github.com/tcpscope/tcpscope/report"
 )
 
-// job is one command that sends segments, from the opening of its outputs to
+// job is one command that reports findings, from the opening of its outputs to
 // its summary.
 type job struct {
 	settings settings
 	start    time.Time
 	stderr   io.Writer
-	report   report.Writer
+	report   report.Viewer
 	progress *report.Progress
 	world    *world
 	capture  *capture.Recorder // nil without --pcap
@@ -38,8 +38,10 @@ type brief struct {
 	kinds []string
 	// show are the states of --show.
 	show []finding.State
-	// first is an address that it sends to.
+	// first is an address that it sends to; the zero Addr if it sends nothing.
 	first netip.Addr
+	// views say how it shows what it has seen in passing; nil if it has not.
+	views *report.Views
 	// describe names the probe that a datagram belongs to.
 	describe capture.Comment
 	// several says that the command opens several sockets, and calls opened
@@ -75,7 +77,7 @@ func (p *program) begin(ctx context.Context, s settings, b brief) (*job, error) 
 	var err error
 	j.report, err = report.Open(s.outputs, report.Options{
 		Version: version(), Kinds: b.kinds, Stdout: stdout, Color: s.color, Show: b.show,
-		Verbose: s.verbose, Quiet: s.quiet, Service: probe.ServiceName,
+		Verbose: s.verbose, Quiet: s.quiet, Service: probe.ServiceName, Views: b.views,
 	})
 	if err != nil {
 		return nil, outputProblem(err)
@@ -118,9 +120,12 @@ func (j *job) runRecord(args []string, first netip.Addr) finding.Record {
 	record := finding.New("run").
 		Set("version", version()).
 		Set("args", args).
-		Set("seed", j.settings.seed).
 		Set("kernel", kernelRelease()).
 		Set("at", j.start)
+	if !first.IsValid() {
+		return record
+	}
+	record = record.Set("seed", j.settings.seed)
 	if path, err := j.world.Path(first); err == nil {
 		record = record.Set("source", path.Source).Set("interface", path.Interface)
 	}

@@ -67,18 +67,15 @@ func dashed(name string) string {
 	return "--" + name
 }
 
-// settings reads the flags. Nothing is opened but the list of our own
-// devices.
+// settings reads the flags of a command that sends segments. Nothing is
+// opened but the list of our own devices.
 func (p *program) settings(c *cli.Context) (s settings, err error) {
-	s = settings{
-		device:  c.String("interface"),
-		pcap:    c.String("pcap"),
-		trace:   c.Bool("packet-trace"),
-		dryRun:  c.Bool("dry-run"),
-		resolve: c.Bool("resolve"),
-		quiet:   c.Bool("quiet"),
-		verbose: c.Bool("verbose"),
+	if s, err = p.reporting(c); err != nil {
+		return s, err
 	}
+	s.device = c.String("interface")
+	s.trace = c.Bool("packet-trace")
+	s.dryRun = c.Bool("dry-run")
 	if s.seed, err = seed(c); err != nil {
 		return s, err
 	}
@@ -87,6 +84,18 @@ func (p *program) settings(c *cli.Context) (s settings, err error) {
 		return s, err
 	}
 	s.sourcePort = uint16(port)
+	return s, s.checkSource(c)
+}
+
+// reporting reads the flags of a command that reports something: all that
+// does not tell from where it sends.
+func (p *program) reporting(c *cli.Context) (s settings, err error) {
+	s = settings{
+		pcap:    c.String("pcap"),
+		resolve: c.Bool("resolve"),
+		quiet:   c.Bool("quiet"),
+		verbose: c.Bool("verbose"),
+	}
 	if s.color, err = p.color(c); err != nil {
 		return s, err
 	}
@@ -104,7 +113,7 @@ func (p *program) settings(c *cli.Context) (s settings, err error) {
 	if c.IsSet("pcap") && (s.pcap == "" || s.pcap == "-") {
 		return s, misuse("--pcap %q: need the name of a file", s.pcap)
 	}
-	return s, s.checkSource(c)
+	return s, nil
 }
 
 // seed reads --seed, or draws one.
