@@ -43,10 +43,6 @@ type initial struct {
 	iss      wire.Seq
 }
 
-// markerPort is a closed port: once tcpdump tells of a SYN to it, it has told
-// of everything before.
-const markerPort = 9
-
 // observe starts tcpdump on a device of a host, and stops it when the test ends.
 // Then nothing must have escaped it.
 func observe(t *testing.T, host *netlab.Node, device string) *reference {
@@ -141,7 +137,8 @@ func (r *reference) add(at time.Time, from, to netip.AddrPort, g wire.Segment) {
 	}
 }
 
-// settle waits until tcpdump has told of everything that has happened so far.
+// settle waits until tcpdump has told of everything that has happened so far:
+// once it tells of a SYN to markerPort, it has told of all before.
 func (r *reference) settle(t *testing.T, host *netlab.Node, to netip.Addr) {
 	t.Helper()
 	markers := func() int { return len(r.to(markerPort)) }

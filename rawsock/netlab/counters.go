@@ -66,6 +66,10 @@ type Passage struct {
 	// In is the kernel's stamp of its arrival on the link. Out is the time
 	// just before it was handed to the receiving host, or when it was lost.
 	In, Out time.Time
+	// Delivered is the time just after Out: in between, the receiving host's
+	// kernel took it. The two are far apart where this process was kept from
+	// running. It is zero for what was lost.
+	Delivered time.Time
 	// Delay is what the shape asked for between the two.
 	Delay time.Duration
 }

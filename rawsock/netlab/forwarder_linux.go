@@ -187,33 +187,27 @@ func (f *forwarder) send(s side, in *frame, octets []byte) {
 	if in.ip < 0 {
 		return
 	}
-	fate := Forwarded
+	p := passage(s, in, octets)
+	p.Out, p.Delivered = out, time.Now()
 	if err != nil {
-		fate = Unsent
+		p.Fate = Unsent
 		f.lanes[s].counters.Unsent++
 	} else {
 		f.lanes[s].counters.Forwarded++
 	}
-	f.noteAt(s, in, octets, fate, out)
+	f.journal.add(p)
 }
 
+// note enters a datagram that gets no further into the journal.
 func (f *forwarder) note(s side, in *frame, octets []byte, fate Fate) {
-	f.noteAt(s, in, octets, fate, time.Now())
+	p := passage(s, in, octets)
+	p.Fate, p.Out = fate, time.Now()
+	f.journal.add(p)
 }
 
-// noteAt enters a datagram's passage into the journal.
-func (f *forwarder) noteAt(s side, in *frame, octets []byte, fate Fate, out time.Time) {
-	if f.journal.room == 0 {
-		return
-	}
-	f.journal.add(Passage{
-		FromA:    s == fromA,
-		Fate:     fate,
-		Datagram: octets[in.ip:],
-		In:       in.in,
-		Out:      out,
-		Delay:    in.delay,
-	})
+// passage is a frame's, as far as it is known before it has come to an end.
+func passage(s side, in *frame, octets []byte) Passage {
+	return Passage{FromA: s == fromA, Datagram: octets[in.ip:], In: in.in, Delay: in.delay}
 }
 
 // counters returns a direction's counters, kernel drops included.
