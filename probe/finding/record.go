@@ -174,6 +174,8 @@ func canonical(v any) any {
 		return canonical(string(v))
 	case Limit:
 		return canonical(string(v))
+	case Sender:
+		return canonical(string(v))
 	case string:
 		return unlessAbsent(v, v == "")
 	case time.Time:

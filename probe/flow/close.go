@@ -9,7 +9,7 @@ import (
 // Close is how a connection ended, or that it has not.
 type Close uint8
 
-// The closes. The zero value is NotKnown.
+// The closes, in the order of finding.Closes. The zero value is NotKnown.
 const (
 	NotKnown Close = iota
 	FourWay
@@ -19,24 +19,12 @@ const (
 	OneSided
 	Open
 	Abandoned
+
+	closes = iota
 )
 
 // String returns the word for the close.
-func (c Close) String() string { return nameOf(Closes(), int(c)) }
-
-// Closes returns the words for closes, in the order of their values.
-func Closes() []finding.Word {
-	return []finding.Word{
-		NotKnown:     {Name: "unknown", Meaning: "the segments that would tell are missing from the capture"},
-		FourWay:      {Name: "four-way", Meaning: "the first FIN was acknowledged before the second came"},
-		ThreeSegment: {Name: "three-segment", Meaning: "the second FIN also acknowledged the first: its application closed before the delayed ACK was due"},
-		Simultaneous: {Name: "simultaneous", Meaning: "two FINs crossed: both ends closed first, and both hold TIME-WAIT"},
-		ByReset:      {Name: "reset", Meaning: "a reset came before both FINs were acknowledged"},
-		OneSided:     {Name: "half-closed", Meaning: "only one end has closed"},
-		Open:         {Name: "open", Meaning: "no end has closed"},
-		Abandoned:    {Name: "abandoned", Meaning: "the handshake was never finished"},
-	}
-}
+func (c Close) String() string { return nameOf(finding.Closes(), int(c)) }
 
 // Close returns how the connection ended, as far as it was seen.
 func (c *Connection) Close() Close {

@@ -11,7 +11,7 @@ import (
 // is ShapeUnknown.
 type Shape uint8
 
-// The shapes. Two of them are stateless: a reset that answers a segment with
+// The shapes, in the order of finding.Shapes. Two of them are stateless: a reset that answers a segment with
 // an acknowledgement looks different from one that answers a segment without
 // (RFC 9293, Section 3.10.7.1).
 const (
@@ -25,29 +25,10 @@ const (
 
 // String returns the word for the shape; the two stateless ones share theirs.
 func (s Shape) String() string {
-	switch s {
-	case StatelessACK, StatelessNoACK:
-		return "stateless"
-	case Active:
-		return "active"
-	case Firewall:
-		return "firewall"
-	case SYNProxy:
-		return "syn-proxy"
-	default:
-		return "unknown"
+	if s >= StatelessNoACK {
+		s--
 	}
-}
-
-// Shapes returns the words for shapes.
-func Shapes() []finding.Word {
-	return []finding.Word{
-		{Name: StatelessACK.String(), Meaning: "made from the segment that it answers alone: no socket, or none for that segment"},
-		{Name: Active.String(), Meaning: "made by a live socket that was aborted: both numbers, the window and the options are the connection's"},
-		{Name: Firewall.String(), Meaning: "as a stateless one, but another device's: its TTL is not the end's, or it does not echo the DSCP"},
-		{Name: SYNProxy.String(), Meaning: "both numbers fit, yet neither window nor options: a SYN proxy before a closed port"},
-		{Name: ShapeUnknown.String(), Meaning: "none of these"},
-	}
+	return nameOf(finding.Shapes(), int(s))
 }
 
 // Reset is an RST segment.

@@ -6,7 +6,8 @@ import "github.com/tcpscope/tcpscope/probe/finding"
 // zero value is Unknown.
 type State uint8
 
-// The states. Unknown says that the segments seen do not tell.
+// The states, in the order of finding.EndStates. Unknown says that the segments
+// seen do not tell.
 const (
 	Unknown State = iota
 	Closed
@@ -24,25 +25,7 @@ const (
 )
 
 // String returns RFC 9293's name in lower case, or "unknown".
-func (s State) String() string { return nameOf(States(), int(s)) }
-
-// States returns the words for an end's state, in the order of their values.
-// LISTEN is not among them: what has not spoken yet is unknown.
-func States() []finding.Word {
-	return []finding.Word{
-		Unknown:     {Name: "unknown", Meaning: "the segments seen do not tell"},
-		Closed:      {Name: "closed", Meaning: "there is no connection, or none any more"},
-		SynSent:     {Name: "syn-sent", Meaning: "has asked for a connection and waits for the answer"},
-		SynReceived: {Name: "syn-received", Meaning: "has answered, and waits for the acknowledgement of its own SYN"},
-		Established: {Name: "established", Meaning: "both may send"},
-		FinWait1:    {Name: "fin-wait-1", Meaning: "has closed; its FIN is not acknowledged yet"},
-		FinWait2:    {Name: "fin-wait-2", Meaning: "has closed, its FIN is acknowledged; the peer may still send"},
-		CloseWait:   {Name: "close-wait", Meaning: "has the peer's FIN, and its own application has not closed yet"},
-		Closing:     {Name: "closing", Meaning: "both closed at once; its FIN is not acknowledged yet"},
-		LastAck:     {Name: "last-ack", Meaning: "closed second; its FIN is not acknowledged yet"},
-		TimeWait:    {Name: "time-wait", Meaning: "closed first, all is acknowledged; remembers the connection for a minute"},
-	}
-}
+func (s State) String() string { return nameOf(finding.EndStates(), int(s)) }
 
 // over reports whether an end has nothing left to send.
 func (s State) over() bool { return s == Closed || s == TimeWait }

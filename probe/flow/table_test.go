@@ -181,25 +181,42 @@ func TestManyHoles(t *testing.T) {
 }
 
 func TestWords(t *testing.T) {
-	for name, words := range map[string][]finding.Word{
-		"states": States(), "steps": StepWords(), "closes": Closes(), "shapes": Shapes(),
+	for name, list := range map[string]struct {
+		words []finding.Word
+		count int
+		last  string
+	}{
+		"states": {finding.EndStates(), states, TimeWait.String()},
+		"steps":  {finding.Steps(), steps, Gap.String()},
+		"closes": {finding.Closes(), closes, Abandoned.String()},
+		"shapes": {finding.Shapes(), int(SYNProxy), SYNProxy.String()}, // two are stateless
 	} {
 		seen := map[string]bool{}
-		for i, w := range words {
+		for i, w := range list.words {
 			if w.Name == "" || w.Meaning == "" || seen[w.Name] {
 				t.Errorf("%s: word %d is %+v", name, i, w)
 			}
 			seen[w.Name] = true
 		}
-	}
-	if len(States()) != states || len(StepWords()) != steps {
-		t.Error("a word is missing")
+		if len(list.words) != list.count || list.words[list.count-1].Name != list.last {
+			t.Errorf("%s: %d words for %d values, the last is %s", name, len(list.words), list.count, list.last)
+		}
 	}
 	if got := stepsOf(Close3, Close2).String(); got != "close-2/4 close-3/4" {
 		t.Error(got)
 	}
-	if got := State(99).String() + Step(99).String() + Close(99).String(); got != "unknownunknownunknown" {
+	if got := State(99).String() + Step(99).String() + Close(99).String() + Shape(99).String(); got != "unknownunknownunknownunknown" {
 		t.Error(got)
+	}
+	if StatelessACK.String() != "stateless" || StatelessNoACK.String() != "stateless" || Active.String() != "active" {
+		t.Error("shapes have others' words")
+	}
+	if n := testing.AllocsPerRun(100, func() {
+		for step := range Steps(1<<steps - 1).All() {
+			_ = step.String()
+		}
+	}); n != 0 {
+		t.Errorf("words take %v allocations", n)
 	}
 }
 
