@@ -67,6 +67,9 @@ type Views struct {
 	Fields bool
 	// States adds both ends' states to each line.
 	States bool
+	// Live says that what is shown happens now: rows appear as it does. Without
+	// it, what belongs to one connection stands together.
+	Live bool
 	// Bare leaves our annotations out: lines are tcpdump's alone.
 	Bare bool
 }
