@@ -40,7 +40,7 @@ func exchanges(tb testing.TB) func() {
 		r.put(t)
 		d := &r.out.Departures[0]
 		d.At = time.Now()
-		r.departed(r.out.Owners[0], d, r.now())
+		r.departed(r.out.Owners[0], d, r.now(), r.now()+r.plan.Spec.Timeout)
 		take(observe, wire.Arrival{Datagram: d.Datagram, At: d.At, Outgoing: true, Interface: 2}, true)
 		reply, err = wire.AppendDatagram(reply[:0],
 			wire.Header{TTL: 63, DF: true, Protocol: wire.ProtocolTCP, Src: apple, Dst: ant},

@@ -38,6 +38,8 @@ type fakeWorld struct {
 	tracks         bool
 	// elsewhere says that answers arrive by a device that no tap is on.
 	elsewhere bool
+	// hold keeps a SYN from leaving for so long, after the user's clock was read.
+	hold time.Duration
 	// untapped are segments that the tap does not see leave.
 	untapped func(g wire.Segment) bool
 
@@ -200,6 +202,9 @@ func (l *fakeLink) Send(batch []wire.Departure) error {
 		if err := l.refuse(h, g); err != nil {
 			d.Err = &net.OpError{Op: "send", Err: os.NewSyscallError("sendmmsg", err)}
 			continue
+		}
+		if g.Flags == wire.SYN && !h.Dst.IsLoopback() {
+			time.Sleep(l.hold)
 		}
 		l.mu.Lock()
 		l.sent = append(l.sent, fakeSegment{d.At, h, g})

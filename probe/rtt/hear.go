@@ -3,30 +3,15 @@ package rtt
 import (
 	"errors"
 	"syscall"
-	"time"
 )
 
-const (
-	// pollBatch is how many arrivals are taken from the tap at once.
-	pollBatch = 256
-	// maxBehind bounds how long a probe is not given up because something,
-	// perhaps its answer, is always waiting to be read.
-	maxBehind = time.Second
-)
+// pollBatch is how many arrivals are taken from the tap at once.
+const pollBatch = 256
 
 // catchUp takes in what the receive loops have read so far, and notes whether
 // that is all that has arrived. It returns an error when the link's has ended.
 func (r *run) catchUp() error {
-	if now := r.now(); !r.answers.empty() && r.answers.peek().at <= now {
-		if !r.unheard() {
-			r.heardUntil = now
-			if r.polled {
-				r.heardUntil -= ringDelay
-			}
-		} else {
-			r.heardUntil = max(r.heardUntil, now-maxBehind)
-		}
-	}
+	r.look()
 	for {
 		select {
 		case batch, ok := <-r.listener.Heard:
@@ -42,12 +27,37 @@ func (r *run) catchUp() error {
 	}
 }
 
+// look asks for what waits, where a probe's time is up.
+func (r *run) look() {
+	now := r.now()
+	due := func(q *deadlines) bool { return !q.empty() && q.peek().at <= now }
+	if due(&r.answers) {
+		r.heard.look(now, r.unheard())
+	} else {
+		r.heard.pass(now)
+	}
+	if due(&r.rings) {
+		r.overheard.look(now, r.untaken())
+	} else {
+		r.overheard.pass(now)
+	}
+}
+
 // unheard reports whether anything waits to be heard that may be an answer.
 func (r *run) unheard() bool {
-	if r.polled && r.tap.Pending() {
-		return true
+	return r.polled && r.untaken() || r.link.Pending() || r.listener.Pending()
+}
+
+// untaken reports whether the tap has anything for us. What it stamps, it shows
+// within ringDelay.
+func (r *run) untaken() bool {
+	switch {
+	case r.polled:
+		return r.tap.Pending()
+	case r.observer != nil:
+		return r.tap.Pending() || r.observer.Pending()
 	}
-	return r.link.Pending() || r.listener.Pending()
+	return false
 }
 
 // tapped delivers what the tap hears; it is nil without one.

@@ -74,8 +74,9 @@ type run struct {
 	arrivals []wire.Arrival
 	observed func(wire.Arrival) (event, bool)
 
-	// heardUntil is a time before which everything that arrived is taken in.
-	heardUntil time.Duration
+	// heard is about what may be an answer, and overheard about what the tap
+	// has stamped.
+	heard, overheard backlog
 	// draining is when an interrupted run ends; zero while it is not.
 	draining time.Duration
 }
@@ -200,29 +201,32 @@ func (r *run) pause() time.Duration {
 	} else {
 		until = r.round
 	}
-	if !r.answers.empty() {
-		due := r.answers.peek().at
-		if due <= now { // and answers are still being read
+	for _, q := range []*deadlines{&r.answers, &r.rings} {
+		if q.empty() {
+			continue
+		}
+		due := q.peek().at
+		if due <= now { // and what came is still being read
 			due = now + time.Millisecond
 		}
 		until = min(until, due)
-	}
-	if !r.rings.empty() {
-		until = min(until, r.rings.peek().at)
 	}
 	return max(until-now, 0)
 }
 
 // expire decides about exchanges that have waited long enough.
 func (r *run) expire() {
-	now := r.now()
-	for ; !r.rings.empty() && r.rings.peek().at <= now; r.rings.pop() {
+	for ; !r.rings.empty() && r.rings.peek().at <= r.overheard.until; r.rings.pop() {
 		d := r.rings.peek()
 		if x := r.awaited(d); x != nil {
 			r.decide(r.targets[d.target], x)
 		}
 	}
-	for ; !r.answers.empty() && r.answers.peek().at <= r.heardUntil; r.answers.pop() {
+	answered := r.heard.until
+	if r.polled {
+		answered -= ringDelay
+	}
+	for ; !r.answers.empty() && r.answers.peek().at <= answered; r.answers.pop() {
 		d := r.answers.peek()
 		if x := r.awaited(d); x != nil && x.state == waiting {
 			r.decide(r.targets[d.target], x)

@@ -53,7 +53,11 @@ func (r *run) put(t *target) {
 		return
 	}
 	slot := r.plan.slot(t.sent)
-	t.exchanges[slot] = exchange{n: t.sent, state: waiting}
+	x := &t.exchanges[slot]
+	if x.n != 0 && !x.over() { // for once, what came is read too slowly
+		r.decide(t, x)
+	}
+	*x = exchange{n: t.sent, state: waiting}
 	local := t.rotation.locals[slot]
 	isn := t.ISN(t.sent)
 	r.out.Put(owner{t, t.sent}, t.syn, wire.Vary{
@@ -91,25 +95,29 @@ func (r *run) send() error {
 	if r.out.Empty() {
 		return nil
 	}
-	now := r.now()
+	began := r.now()
 	if err := r.link.Send(r.out.Departures); err != nil {
 		return err
 	}
+	// The wait begins now and not before: a process may be kept from running
+	// between its own clock and the kernel's.
+	until := r.now() + r.plan.Spec.Timeout
 	for i := range r.out.Departures {
 		d := &r.out.Departures[i]
 		if d.Err == nil {
 			r.count.segments.Add(1)
 		}
 		if o := r.out.Owners[i]; o.target != nil {
-			r.departed(o, d, now)
+			r.departed(o, d, began, until)
 		}
 	}
 	r.out.Clear()
 	return nil
 }
 
-// departed notes that a probe has left, or that the kernel did not let it.
-func (r *run) departed(o owner, d *wire.Departure, now time.Duration) {
+// departed notes that a probe has left, or that the kernel did not let it. left
+// is no later than that, by the user's clock; its answer is awaited until then.
+func (r *run) departed(o owner, d *wire.Departure, left, until time.Duration) {
 	x := &o.target.exchanges[r.plan.slot(o.n)]
 	if d.Err != nil {
 		x.state = ended
@@ -117,8 +125,8 @@ func (r *run) departed(o owner, d *wire.Departure, now time.Duration) {
 		return
 	}
 	r.count.sent.Add(1)
-	x.user.left, x.socket.left, x.stamped = now, d.At.UnixNano(), d.KernelStamp
-	r.answers.push(deadline{o.target.place, o.n, now + r.plan.Spec.Timeout})
+	x.user.left, x.socket.left, x.stamped = left, d.At.UnixNano(), d.KernelStamp
+	r.answers.push(deadline{o.target.place, o.n, until})
 }
 
 // refuse decides about a probe that never left.
