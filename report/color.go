@@ -47,8 +47,8 @@ func replyStyle(reply finding.Reason) style {
 }
 
 // paint applies a style where colour is on.
-func (t *textWriter) paint(s style, text string) string {
-	if !t.Color || s == plain || text == "" {
+func (o *Options) paint(s style, text string) string {
+	if !o.Color || s == plain || text == "" {
 		return text
 	}
 	return "\x1b[" + string(s) + "m" + text + "\x1b[0m"

@@ -1,0 +1,162 @@
+package report
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tcpscope/tcpscope/probe/flow"
+	"github.com/tcpscope/tcpscope/rawsock/wire"
+)
+
+// rung is one segment of a ladder, in little room.
+type rung struct {
+	at               time.Duration // since the first segment
+	steps            flow.Steps
+	seq, ack, length uint32
+	// lacks is how many octets of each end are found to be missing from the
+	// capture by this segment.
+	lacks          [2]uint32
+	window         uint16
+	flags          wire.Flags
+	from           flow.Side
+	client, server flow.State
+	shape          flow.Shape
+	timed, copy    bool
+}
+
+// pauseFrom is how long nothing must happen for a ladder to show that.
+const pauseFrom = time.Second
+
+// tracker makes rungs of a connection's sights, one after the other.
+type tracker struct {
+	missing [2]uint64
+}
+
+// rung returns the one of a sight that has an event.
+func (t *tracker) rung(s *Sight, absolute bool) rung {
+	e, g := s.Event, s.Segment
+	r := rung{
+		steps: e.Steps, seq: e.RelSeq, ack: e.RelAck, length: segmentLength(s.Header, g), window: g.Window, flags: g.Flags,
+		from: e.From, client: e.Client, server: e.Server, shape: e.Shape, copy: e.Copy,
+	}
+	if absolute || s.Relative {
+		r.seq, r.ack = uint32(g.Seq), uint32(g.Ack)
+	}
+	if began := e.Connection.Began(); !s.At.IsZero() && !began.IsZero() {
+		r.at, r.timed = s.At.Sub(began), true
+	}
+	for side := range t.missing {
+		missing := e.Connection.End(flow.Side(side)).Missing()
+		r.lacks[side] = uint32(missing - t.missing[side])
+		t.missing[side] = missing
+	}
+	return r
+}
+
+// segmentLength is that of the payload on the wire, which the capture may have
+// cut off. A TotalLen of zero is that of a datagram that a device is to cut
+// into segments.
+func segmentLength(h *wire.Header, g *wire.Segment) uint32 {
+	n := int(h.TotalLen) - 4*int(h.IHL) - 4*int(g.DataOffset)
+	if h.TotalLen == 0 || n < 0 {
+		return uint32(len(g.Payload))
+	}
+	return uint32(n)
+}
+
+// label names the segment, in words that may be parted. A brief one has the
+// number of the first octet only.
+func (r *rung) label(brief bool) []string {
+	words := make([]string, 0, 5)
+	words = append(words, r.flags.Names())
+	if r.length > 0 || r.flags&(wire.SYN|wire.FIN|wire.RST) != 0 {
+		seq := "seq " + strconv.FormatUint(uint64(r.seq), 10)
+		if r.length > 0 && !brief {
+			seq += ":" + strconv.FormatUint(uint64(r.seq+r.length), 10)
+		}
+		words = append(words, seq)
+	}
+	if r.flags&wire.ACK != 0 {
+		words = append(words, "ack "+strconv.FormatUint(uint64(r.ack), 10))
+	}
+	if r.length > 0 {
+		words = append(words, "("+strconv.FormatUint(uint64(r.length), 10)+")")
+	}
+	return words
+}
+
+// offer is the window that a handshake offers; "" elsewhere.
+func (r *rung) offer() string {
+	if r.flags&wire.SYN == 0 {
+		return ""
+	}
+	return "win " + strconv.Itoa(int(r.window))
+}
+
+// remark says what the segment does, as far as its label and the ladder do not
+// say so already.
+func (r *rung) remark() string {
+	var words []string
+	if r.copy {
+		words = append(words, "copy")
+	}
+	for step := range r.steps.All() {
+		switch step {
+		case flow.Data, flow.Acknowledgement, flow.Gap:
+		case flow.ResetStep, flow.StrayReset:
+			words = append(words, spoken(step)+" ("+r.shape.String()+")")
+		default:
+			words = append(words, spoken(step))
+		}
+	}
+	return strings.Join(words, ", ")
+}
+
+// spoken is the word for a step as one would say it: "handshake 1/3".
+func spoken(s flow.Step) string {
+	name := s.String()
+	if i := strings.IndexByte(name, '/'); i > 1 {
+		name = name[:i-2] + " " + name[i-1:]
+	}
+	return name
+}
+
+// state is the name of a state as the RFC's figures write it. What nobody
+// knows is no state.
+func stateName(s flow.State) string {
+	if s == flow.Unknown {
+		return s.String()
+	}
+	return strings.ToUpper(s.String())
+}
+
+// before returns the states before a connection's first segment. Who asks for
+// a connection had none; whether the other end was listening is yet to be
+// seen.
+func (r *rung) before() (client, server flow.State) {
+	if r.steps.Has(flow.Handshake1) && r.from == flow.Client {
+		return flow.Closed, flow.Unknown
+	}
+	return flow.Unknown, flow.Unknown
+}
+
+// style tells segments apart at a glance.
+func (r *rung) style() style {
+	const trouble = flow.Steps(1<<flow.Retransmission | 1<<flow.OutOfOrder | 1<<flow.DuplicateACK | 1<<flow.ChallengeACK | 1<<flow.ZeroWindow |
+		1<<flow.ZeroWindowProbe | 1<<flow.StrayReset | 1<<flow.StraySYN | 1<<flow.OutOfWindow | 1<<flow.UnacceptableACK | 1<<flow.NoACK |
+		1<<flow.OldACK | 1<<flow.PAWSTrouble | 1<<flow.Hole)
+	switch {
+	case r.copy:
+		return dim
+	case r.steps.Has(flow.ResetStep):
+		return red
+	case r.steps&trouble != 0:
+		return yellow
+	case r.flags&wire.SYN != 0:
+		return cyan
+	case r.flags&wire.FIN != 0:
+		return magenta
+	}
+	return plain
+}
