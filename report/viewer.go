@@ -136,7 +136,7 @@ func (t *textView) summary(r finding.Record) error {
 			line += ", " + Grouped(n) + more.words
 		}
 	}
-	if ms, ok := r.Number("elapsed_ms"); ok {
+	if ms, ok := r.Number("elapsed_ms"); ok && t.Views.Live {
 		line += ", in " + span(time.Duration(ms*float64(time.Millisecond)))
 	}
 	if drops, ok := r.Int("kernel_drops"); ok {

@@ -71,3 +71,10 @@ func reverseNames(ctx context.Context, scope probe.Scope) names {
 	all.Wait()
 	return known
 }
+
+// lookUpHost returns the IPv4 addresses of a host that a filter names.
+func lookUpHost(name string) ([]netip.Addr, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), lookUpTime)
+	defer cancel()
+	return net.DefaultResolver.LookupNetIP(ctx, "ip4", name)
+}

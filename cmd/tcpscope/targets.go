@@ -172,14 +172,19 @@ func (p *program) readFile(name string, read func(io.Reader, string) error) erro
 	}
 	f, err := os.Open(name)
 	if err != nil {
-		var path *fs.PathError
-		if errors.As(err, &path) {
-			err = fmt.Errorf("%s: %w", path.Path, path.Err)
-		}
-		return err
+		return plainPath(err)
 	}
 	defer f.Close()
 	return read(f, name)
+}
+
+// plainPath leaves the system call's name out of an error about a file.
+func plainPath(err error) error {
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		return fmt.Errorf("%s: %w", path.Path, path.Err)
+	}
+	return err
 }
 
 // misread makes a usage error of what went wrong while targets were read,

@@ -102,6 +102,10 @@ func (r *Reader) Next() (Packet, error) {
 	}
 }
 
+// Interfaces counts the interfaces that the file has told of so far. A pcap
+// file has one.
+func (r *Reader) Interfaces() int { return len(r.interfaces) }
+
 // Skipped counts the frames so far that carried no IPv4 datagram, or had a
 // link type that this package does not know.
 func (r *Reader) Skipped() int { return r.skipped }

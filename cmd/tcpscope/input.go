@@ -1,0 +1,264 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+
+	"github.com/tcpscope/tcpscope/probe"
+	"github.com/tcpscope/tcpscope/rawsock/capture"
+)
+
+// input is one file of packets: a capture, or tcpdump's text.
+type input struct {
+	name    string
+	file    io.ReadCloser
+	regular bool // reading does not wait for anybody
+	number  int  // among the inputs
+
+	buffered *bufio.Reader
+	frames   *capture.Reader // nil of text
+	text     *capture.Text   // nil of captures
+	devices  *devices
+
+	frame  capture.Frame
+	line   textLine
+	octets []byte // of the line's datagram
+	packet packet // to be shown next
+	ended  bool
+	other  int64
+	// failure is why reading came to an end before the file's.
+	failure error
+}
+
+// inputs are the files of one run.
+type inputs struct {
+	files []*input
+	// merged says that all have stamps that can be compared.
+	merged bool
+	taken  *input // whose packet next has returned
+}
+
+// openInputs opens files by their names. Errors are of usage.
+func (p *program) openInputs(names []string) (*inputs, error) {
+	all := &inputs{merged: true}
+	for i, name := range names {
+		in, err := p.openInput(name)
+		if err == nil && name == "-" && slices.Contains(names[:i], "-") {
+			err = misuse("-: standard input can be read once only")
+		}
+		if err != nil {
+			all.close()
+			return nil, err
+		}
+		in.number = i
+		all.files = append(all.files, in)
+	}
+	return all, nil
+}
+
+func (p *program) openInput(name string) (*input, error) {
+	if name == "-" {
+		return &input{name: "standard input", file: asCloser(p.stdin)}, nil
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, usageError{error: plainPath(err)}
+	}
+	info, err := f.Stat()
+	if err == nil && info.IsDir() {
+		err = errors.New("is a directory")
+	}
+	if err != nil {
+		f.Close()
+		return nil, misuse("%s: %v", name, err)
+	}
+	return &input{name: name, file: f, regular: info.Mode().IsRegular()}, nil
+}
+
+// asCloser is a reader to be closed, if it can be.
+func asCloser(r io.Reader) io.ReadCloser {
+	if c, ok := r.(io.ReadCloser); ok {
+		return c
+	}
+	return io.NopCloser(r)
+}
+
+// begin finds out what the files are, and reads the first packet of each.
+func (all *inputs) begin() {
+	for _, in := range all.files {
+		if err := in.begin(); err != nil {
+			in.failure, in.ended = err, true
+			continue
+		}
+		all.merged = all.merged && in.frames != nil
+		in.advance()
+	}
+}
+
+// close ends reading. It may be called while next is waiting.
+func (all *inputs) close() {
+	for _, in := range all.files {
+		in.file.Close()
+	}
+}
+
+// copies reports whether a segment may have been captured in several places.
+func (all *inputs) copies() bool {
+	for _, in := range all.files {
+		switch {
+		case in.ended:
+		case in.text != nil && in.packet.way != "", in.frames != nil && (in.frames.Interfaces() != 1 || in.packet.way != ""):
+			return true
+		}
+	}
+	return len(all.files) > 1
+}
+
+// next returns the packet that comes next, valid until the call after; nil if
+// there is none. Waiting says that whoever asks for another may have to wait.
+func (all *inputs) next() (p *packet, waiting bool) {
+	if all.taken != nil {
+		all.taken.advance()
+		all.taken = nil
+	}
+	for _, in := range all.files {
+		switch {
+		case in.ended:
+		case all.taken == nil:
+			all.taken = in
+		case all.merged && in.packet.at.Before(all.taken.packet.at):
+			all.taken = in
+		}
+	}
+	if all.taken == nil {
+		return nil, false
+	}
+	return &all.taken.packet, !all.taken.regular && all.taken.buffered.Buffered() == 0
+}
+
+// other counts what was no TCP over IPv4, unreadable what looked like it.
+func (all *inputs) tally() (other, unreadable int64) {
+	for _, in := range all.files {
+		other += in.other
+		if in.text != nil {
+			t := in.text.Tally()
+			other += int64(t.Other)
+			unreadable += int64(t.Unreadable + t.Dumps)
+		}
+	}
+	return other, unreadable
+}
+
+// failures is why not all could be read; nil if all could.
+func (all *inputs) failures() error {
+	var errs []error
+	for _, in := range all.files {
+		err := in.failure
+		if err == nil && in.text != nil {
+			err = in.text.Problem()
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", in.name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// begin finds out what the file is.
+func (in *input) begin() error {
+	format, buffered, err := capture.Detect(in.file)
+	if err != nil {
+		return err
+	}
+	in.buffered = buffered
+	in.devices = newDevices(false)
+	if format != capture.FormatUnknown {
+		in.frames, err = capture.NewReader(buffered)
+		return err
+	}
+	head, _ := buffered.Peek(min(buffered.Buffered(), 1<<10))
+	switch {
+	case len(head) == 0:
+		return errors.New("the file is empty")
+	case bytes.IndexByte(head, 0) >= 0:
+		return errors.New("neither pcap nor pcapng nor text")
+	}
+	in.text = capture.NewText(buffered, capture.TextConfig{Options: probe.ParseOptions, Port: probe.ServicePort})
+	return nil
+}
+
+// advance reads the next packet, or finds the end.
+func (in *input) advance() {
+	var err error
+	if in.frames != nil {
+		err = in.nextFrame()
+	} else {
+		err = in.nextLine()
+	}
+	if err == nil {
+		return
+	}
+	in.ended = true
+	if err != io.EOF {
+		in.failure = err
+	} else if in.text != nil && in.text.Tally() == (capture.Tally{Text: in.text.Tally().Text}) {
+		in.failure = errors.New("no packet in it: neither pcap nor pcapng, nor a line of tcpdump's")
+	}
+}
+
+func (in *input) nextFrame() error {
+	f := &in.frame
+	for {
+		if err := in.frames.ReadFrame(f); err != nil {
+			return err
+		}
+		datagram, ok := f.Datagram()
+		if !ok {
+			in.other++
+			continue
+		}
+		in.packet = packet{
+			at: f.At.Local(), datagram: datagram, missing: f.Missing(), device: f.Device, outgoing: f.Direction == capture.Outbound,
+			place: ((in.number<<8|f.Interface&0xff)<<16|int(f.DeviceIndex&0xffff))<<2 | int(f.Direction),
+		}
+		switch f.Link {
+		case capture.LinkSLL2:
+			in.packet.device = in.devices.name(int(f.DeviceIndex))
+			in.packet.prefix = in.packet.device
+			fallthrough
+		case capture.LinkSLL:
+			in.packet.way = ways[f.Direction]
+		}
+		return nil
+	}
+}
+
+// ways are directions in tcpdump's words.
+var ways = [...]string{capture.Unknown: "", capture.Inbound: "In", capture.Outbound: "Out"}
+
+func (in *input) nextLine() error {
+	line, err := in.text.Next()
+	if err != nil {
+		return err
+	}
+	in.line = textLine{line}
+	// What a header has no room for is not shown; the text counts it.
+	in.octets, err = line.AppendDatagram(in.octets[:0])
+	if err != nil {
+		return fmt.Errorf("line %d: %w", line.Row, err)
+	}
+	in.packet = packet{
+		at: line.At, undated: line.Stamp != capture.StampDate && line.Stamp != capture.StampEpoch,
+		datagram: in.octets, device: line.Device, prefix: line.Device, outgoing: line.Direction == capture.Outbound,
+		text: &in.line, place: in.number<<2 | int(line.Direction),
+	}
+	if line.Device != "" || line.Direction != capture.Unknown {
+		in.packet.way = ways[line.Direction]
+	}
+	return nil
+}
