@@ -2,9 +2,6 @@ package report
 
 import (
 	"encoding/binary"
-	"errors"
-	"fmt"
-	"net/netip"
 	"strconv"
 	"time"
 
@@ -13,136 +10,245 @@ import (
 
 // AppendSegment appends a datagram in the form of tcpdump -nS, without a line
 // feed: absolute sequence numbers, the stamp in at's own time zone. The zero
-// Time is left out. It follows print-ip.c, print-tcp.c and print-icmp.c of
-// tcpdump 4.99 word for word, but that it leaves payloads alone; whatever
-// stands in the datagram, the line is printable ASCII.
+// Time is left out. It follows print-ip.c, print-tcp.c, print-udp.c and
+// print-icmp.c of tcpdump 4.99 word for word, but that it leaves payloads
+// alone; whatever stands in the datagram, the line is printable ASCII. It does
+// not allocate if b has room.
 func AppendSegment(b []byte, at time.Time, datagram []byte) []byte {
-	if !at.IsZero() {
-		b = at.AppendFormat(b, "15:04:05.000000 ")
-	}
-	if len(datagram) > 0 && datagram[0]>>4 != 4 {
-		return fmt.Appendf(b, "IP%d, wrong link-layer encapsulation (invalid)", datagram[0]>>4)
-	}
-	b = append(b, "IP "...)
-	h, payload, err := wire.ParseHeader(datagram)
-	var fault *wire.ParseError
-	headerLen, total := int(h.IHL)*4, int(h.TotalLen)
-	switch {
-	case len(datagram) < 20:
-		return append(b, "[|ip]"...)
-	case headerLen < 20:
-		return fmt.Appendf(b, "bad-hlen %d", headerLen)
-	case total == 0: // a device is to cut it into segments
-		total = len(datagram)
-	case total < headerLen:
-		return fmt.Appendf(b, "bad-len %d", total)
-	case errors.As(err, &fault) && fault.Truncated:
-		b = fmt.Appendf(b, "truncated-ip - %d bytes missing! ", max(total-len(datagram), 0))
-	}
-	if headerLen > len(datagram) {
-		payload = nil // for these are options
-	}
-	return appendPayload(b, h, payload, total-headerLen)
+	var p printer
+	return p.appendIP(appendStamp(b, at), datagram, len(datagram))
 }
 
-// appendPayload appends what the datagram carries. length is how long the
-// header says that it is; payload may be shorter.
-func appendPayload(b []byte, h wire.Header, payload []byte, length int) []byte {
-	if h.FragOffset != 0 {
-		return fmt.Appendf(appendAddrs(b, h), ": ip-proto-%d", h.Protocol)
-	}
-	switch h.Protocol {
-	case wire.ProtocolTCP:
-		return appendTCP(b, h, payload, length)
-	case wire.ProtocolICMP:
-		b = append(appendAddrs(b, h), ": "...)
-		return appendICMP(b, payload, length)
-	case wire.ProtocolUDP:
-		if len(payload) < 8 {
-			return append(appendAddrs(b, h), ": [|udp]"...)
-		}
-		b = appendPorts(b, h, payload)
-		return fmt.Appendf(b, ": UDP, length %d", binary.BigEndian.Uint16(payload[4:])-8)
-	}
-	return fmt.Appendf(appendAddrs(b, h), ":  ip-proto-%d %d", h.Protocol, length)
-}
-
-func appendAddrs(b []byte, h wire.Header) []byte {
-	b = append(h.Src.AppendTo(b), " > "...)
-	return h.Dst.AppendTo(b)
-}
-
-// appendPorts is for protocols that begin with both ports.
-func appendPorts(b []byte, h wire.Header, payload []byte) []byte {
-	b = appendEndpoint(b, h.Src, binary.BigEndian.Uint16(payload))
-	b = append(b, " > "...)
-	return appendEndpoint(b, h.Dst, binary.BigEndian.Uint16(payload[2:]))
-}
-
-func appendEndpoint(b []byte, addr netip.Addr, port uint16) []byte {
-	b = append(addr.AppendTo(b), '.')
-	return strconv.AppendUint(b, uint64(port), 10)
-}
-
-func appendTCP(b []byte, h wire.Header, payload []byte, length int) []byte {
-	if len(payload) < 4 {
-		return append(appendAddrs(b, h), ": [|tcp]"...)
-	}
-	b = append(appendPorts(b, h, payload), ": "...)
-	if len(payload) < 20 {
-		return append(b, " [|tcp]"...)
-	}
-	g, err := wire.ParseSegment(payload)
-	headerLen := int(g.DataOffset) * 4
-	if headerLen < 20 {
-		return fmt.Appendf(b, " tcp %d [bad hdr length %d - too short, < 20]", length-headerLen, headerLen)
-	}
-	b = fmt.Appendf(b, "Flags [%v]", g.Flags)
-	if headerLen > length {
-		return fmt.Appendf(b, " [bad hdr length %d - too long, > %d]", headerLen, length)
-	}
-	length -= headerLen
-	if length > 0 || g.Flags&(wire.SYN|wire.FIN|wire.RST) != 0 {
-		b = fmt.Appendf(b, ", seq %d", g.Seq)
-		if length > 0 {
-			b = fmt.Appendf(b, ":%d", g.Seq.Add(uint32(length)))
-		}
-	}
-	if g.Flags&wire.ACK != 0 {
-		b = fmt.Appendf(b, ", ack %d", g.Ack)
-	}
-	b = fmt.Appendf(b, ", win %d", g.Window)
-	if g.Flags&wire.URG != 0 {
-		b = fmt.Appendf(b, ", urg %d", g.Urgent)
-	}
-	if err != nil { // the options are not all there
-		return append(b, ", options [ [|tcp]"...)
-	}
-	b, ok := appendOptions(b, g.Options)
-	if !ok {
+// appendStamp appends the time of day in microseconds, and a space.
+func appendStamp(b []byte, at time.Time) []byte {
+	if at.IsZero() {
 		return b
 	}
-	return fmt.Appendf(b, ", length %d", length)
+	hour, minute, second := at.Clock()
+	b = append(appendTwoDigits(b, hour), ':')
+	b = append(appendTwoDigits(b, minute), ':')
+	b = append(appendTwoDigits(b, second), '.')
+	us := at.Nanosecond() / 1000
+	b = appendTwoDigits(appendTwoDigits(appendTwoDigits(b, us/10000), us/100%100), us%100)
+	return append(b, ' ')
 }
 
-// appendOptions returns false where tcpdump ends the line: at an option whose
-// length cannot be.
-func appendOptions(b []byte, options []wire.Option) ([]byte, bool) {
-	if len(options) == 0 {
-		return b, true
+func appendTwoDigits(b []byte, n int) []byte { return append(b, byte('0'+n/10), byte('0'+n%10)) }
+
+// printer prints datagrams as tcpdump does. The zero value is for tcpdump -nS.
+type printer struct {
+	// origins makes sequence numbers relative; nil leaves them as they are.
+	origins *origins
+	// fields adds those of both headers (tcpdump -v).
+	fields bool
+	// unsummed leaves checksums out: they are not those of the network.
+	unsummed bool
+	// color makes flags stand out that do.
+	color bool
+}
+
+// Lengths of headers without options.
+const (
+	ipHeaderLen  = 20
+	tcpHeaderLen = 20
+	udpHeaderLen = 8
+)
+
+// appendIP appends a datagram, of which d has been captured, and length is
+// what there was on the link.
+func (p *printer) appendIP(b, d []byte, length int) []byte {
+	if len(d) > 0 && d[0]>>4 != 4 {
+		return appendOtherVersion(b, d[0]>>4)
 	}
-	b = append(b, ", options ["...)
-	for i, o := range options {
+	b = append(b, "IP "...)
+	switch {
+	case len(d) < ipHeaderLen:
+		return appendCut(b, "ip")
+	case length < ipHeaderLen:
+		return appendInt(append(b, "truncated-ip "...), length)
+	}
+	headerLen := int(d[0]&0xf) * 4
+	if headerLen < ipHeaderLen {
+		return appendInt(append(b, "bad-hlen "...), headerLen)
+	}
+	total := int(binary.BigEndian.Uint16(d[2:]))
+	if length < total {
+		b = append(appendInt(append(b, "truncated-ip - "...), total-length), " bytes missing! "...)
+	}
+	if total == 0 { // a device is to cut it into segments
+		total = length
+	}
+	if total < headerLen {
+		return appendInt(append(b, "bad-len "...), total)
+	}
+	d = d[:min(total, len(d))]
+	if p.fields {
+		b = p.appendIPFields(b, d, headerLen, total)
+	}
+	return p.appendPayload(b, d, d[min(headerLen, len(d)):], total-headerLen)
+}
+
+func appendOtherVersion(b []byte, version byte) []byte {
+	b = appendInt(append(b, "IP"...), int(version))
+	if version == 6 {
+		b = append(b, ", wrong link-layer encapsulation"...)
+	}
+	return append(b, " (invalid)"...)
+}
+
+// appendCut appends where the captured octets end.
+func appendCut(b []byte, protocol string) []byte {
+	return append(append(append(b, " [|"...), protocol...), ']')
+}
+
+// appendPayload appends what a datagram carries. length is how long the
+// header says that it is; payload may be shorter.
+func (p *printer) appendPayload(b, d, payload []byte, length int) []byte {
+	protocol := d[9]
+	fragment := binary.BigEndian.Uint16(d[6:])
+	if fragment&0x1fff != 0 {
+		return appendInt(append(appendAddrs(b, d), ": ip-proto-"...), int(protocol))
+	}
+	first := fragment&0x2000 != 0
+	switch protocol {
+	case wire.ProtocolTCP:
+		return p.appendTCP(b, d, payload, length, first)
+	case wire.ProtocolUDP:
+		return appendUDP(b, d, payload, length, first)
+	case wire.ProtocolICMP:
+		return p.appendICMP(append(appendAddrs(b, d), ": "...), payload, length, first)
+	}
+	b = appendInt(append(appendAddrs(b, d), ":  ip-proto-"...), int(protocol))
+	return appendInt(append(b, ' '), length)
+}
+
+// appendAddrs appends the addresses of a datagram's header.
+func appendAddrs(b, d []byte) []byte {
+	b = append(appendAddr(b, d[12:16]), " > "...)
+	return appendAddr(b, d[16:20])
+}
+
+// appendEndpoints is for protocols that begin with both ports.
+func appendEndpoints(b, d, payload []byte) []byte {
+	b = append(appendAddr(b, d[12:16]), '.')
+	b = appendInt(b, int(binary.BigEndian.Uint16(payload)))
+	b = append(appendAddr(append(b, " > "...), d[16:20]), '.')
+	b = appendInt(b, int(binary.BigEndian.Uint16(payload[2:])))
+	return append(b, ": "...)
+}
+
+// appendAddr appends an address of four octets.
+func appendAddr(b, addr []byte) []byte {
+	for i, octet := range addr {
 		if i > 0 {
-			b = append(b, ',')
+			b = append(b, '.')
 		}
-		b = append(b, o.String()...)
-		if o.Malformed {
-			if i > 0 {
-				b = append(b, ']')
-			}
-			return b, false
+		if octet >= 100 {
+			b = append(b, '0'+octet/100)
+		}
+		if octet >= 10 {
+			b = append(b, '0'+octet/10%10)
+		}
+		b = append(b, '0'+octet%10)
+	}
+	return b
+}
+
+func appendInt(b []byte, n int) []byte { return strconv.AppendInt(b, int64(n), 10) }
+
+func appendUint(b []byte, n uint32) []byte { return strconv.AppendUint(b, uint64(n), 10) }
+
+func (p *printer) appendTCP(b, d, g []byte, length int, fragment bool) []byte {
+	if len(g) < 4 {
+		return appendCut(append(appendAddrs(b, d), ':'), "tcp")
+	}
+	b = appendEndpoints(b, d, g)
+	if len(g) < tcpHeaderLen {
+		return appendCut(b, "tcp")
+	}
+	headerLen := int(g[12]>>4) * 4
+	if headerLen < tcpHeaderLen {
+		// tcpdump counts without sign.
+		b = appendUint(append(b, " tcp "...), uint32(length-headerLen))
+		b = appendInt(append(b, " [bad hdr length "...), headerLen)
+		return append(b, " - too short, < 20]"...)
+	}
+	flags := wire.Flags(g[13])
+	b = p.appendFlags(b, flags)
+	seq, ack := binary.BigEndian.Uint32(g[4:]), binary.BigEndian.Uint32(g[8:])
+	peer := uint32(0) // what its acknowledgements are relative to
+	if p.origins != nil && flags&wire.ACK != 0 {
+		seq, ack, peer = p.origins.count(d, g, seq, ack)
+	}
+	if headerLen > length {
+		b = appendInt(append(b, " [bad hdr length "...), headerLen)
+		return append(appendInt(append(b, " - too long, > "...), length), ']')
+	}
+	if p.fields && !p.unsummed && !fragment && len(g) >= length {
+		b = appendTCPChecksum(b, d, g[:length])
+	}
+	length -= headerLen
+	if length > 0 || flags&(wire.SYN|wire.FIN|wire.RST) != 0 {
+		b = appendUint(append(b, ", seq "...), seq)
+		if length > 0 {
+			b = appendUint(append(b, ':'), seq+uint32(length))
 		}
 	}
-	return append(b, ']'), true
+	if flags&wire.ACK != 0 {
+		b = appendUint(append(b, ", ack "...), ack)
+	}
+	b = appendUint(append(b, ", win "...), uint32(binary.BigEndian.Uint16(g[14:])))
+	if flags&wire.URG != 0 {
+		b = appendUint(append(b, ", urg "...), uint32(binary.BigEndian.Uint16(g[18:])))
+	}
+	if headerLen > tcpHeaderLen {
+		o := optionPrinter{
+			left: headerLen - tcpHeaderLen, captured: g[tcpHeaderLen:min(headerLen, len(g))],
+			flags: flags, base: wire.Seq(peer), whole: len(g) >= headerLen+length,
+		}
+		var ok bool
+		if b, ok = o.appendTo(b); !ok {
+			return b
+		}
+	}
+	return appendInt(append(b, ", length "...), length)
+}
+
+// appendFlags appends the control bits.
+func (p *printer) appendFlags(b []byte, flags wire.Flags) []byte {
+	look := plain
+	switch {
+	case !p.color:
+	case flags&wire.RST != 0:
+		look = red
+	case flags&(wire.SYN|wire.FIN) != 0:
+		look = bold
+	}
+	b = appendStyle(b, look)
+	b = append(flags.AppendTo(append(b, "Flags ["...)), ']')
+	return appendUnstyle(b, look)
+}
+
+func appendUDP(b, d, u []byte, length int, fragment bool) []byte {
+	if len(u) < 4 {
+		return appendCut(append(appendAddrs(b, d), ": "...), "udp")
+	}
+	b = appendEndpoints(b, d, u)
+	if length < udpHeaderLen {
+		return appendInt(append(b, "truncated-udp "...), length)
+	}
+	if len(u) < 6 {
+		return appendCut(b, "udp")
+	}
+	stated := int(binary.BigEndian.Uint16(u[4:]))
+	switch {
+	case stated < udpHeaderLen:
+		return appendInt(append(b, "truncated-udplength "...), stated)
+	case len(u) < udpHeaderLen:
+		return appendCut(b, "udp")
+	case stated > length && !fragment:
+		b = appendInt(append(b, "UDP, bad length "...), stated-udpHeaderLen)
+		return appendInt(append(b, " > "...), length-udpHeaderLen)
+	}
+	return appendInt(append(b, "UDP, length "...), stated-udpHeaderLen)
 }

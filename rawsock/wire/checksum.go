@@ -74,6 +74,31 @@ func VerifyICMP(message []byte) Checksum {
 	return verdict(sum(0, message))
 }
 
+// HeaderChecksum returns the checksum in an IPv4 header and the one that
+// belongs there; they are equal if and only if it is right. The header is
+// whole, options included.
+func HeaderChecksum(header []byte) (got, want uint16) {
+	return proper(sum(0, header), binary.BigEndian.Uint16(header[10:]))
+}
+
+// SegmentChecksum is HeaderChecksum for a whole TCP segment between two IPv4
+// addresses, of which the destination is the last of a source route.
+func SegmentChecksum(src, dst netip.Addr, segment []byte) (got, want uint16) {
+	pseudo := pseudoHeaderSum(src, dst, ProtocolTCP, len(segment))
+	return proper(sum(pseudo, segment), binary.BigEndian.Uint16(segment[tcpChecksumAt:]))
+}
+
+// ICMPChecksum is HeaderChecksum for a whole ICMP message.
+func ICMPChecksum(message []byte) (got, want uint16) {
+	return proper(sum(0, message), binary.BigEndian.Uint16(message[2:]))
+}
+
+// proper takes a checksum's field out of the sum over everything, itself
+// included, and returns it with what should have been in its place.
+func proper(acc uint64, field uint16) (got, want uint16) {
+	return field, fold(uint64(field) + uint64(^fold(acc)))
+}
+
 // verdict judges a sum over octets that include their own checksum field.
 func verdict(acc uint64) Checksum {
 	if fold(acc) == 0xffff {

@@ -31,17 +31,19 @@ var flagNames = [8]string{"FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR"
 const noFlags = "none"
 
 // String returns the flags in tcpdump's form: "S", "S.", "P.", "none".
-func (f Flags) String() string {
+func (f Flags) String() string { return string(f.AppendTo(nil)) }
+
+// AppendTo appends what String returns. It does not allocate if b has room.
+func (f Flags) AppendTo(b []byte) []byte {
 	if f == 0 {
-		return noFlags
+		return append(b, noFlags...)
 	}
-	letters := make([]byte, 0, len(flagLetters))
 	for i := range len(flagLetters) {
 		if f&(1<<i) != 0 {
-			letters = append(letters, flagLetters[i])
+			b = append(b, flagLetters[i])
 		}
 	}
-	return string(letters)
+	return b
 }
 
 // Names returns the flags by their names, as ParseFlags takes them:

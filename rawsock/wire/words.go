@@ -3,8 +3,7 @@ package wire
 import (
 	"encoding/binary"
 	"encoding/hex"
-	"fmt"
-	"strings"
+	"strconv"
 )
 
 // Kinds that have a name in tcpdump, but no typed accessor here.
@@ -21,6 +20,22 @@ const (
 
 // String returns the kind in tcpdump's words: "mss", "unknown-77".
 func (k OptionKind) String() string {
+	if name := k.name(); name != "" {
+		return name
+	}
+	return string(k.appendTo(nil))
+}
+
+// appendTo appends what String returns.
+func (k OptionKind) appendTo(b []byte) []byte {
+	if name := k.name(); name != "" {
+		return append(b, name...)
+	}
+	return strconv.AppendUint(append(b, "unknown-"...), uint64(k), 10)
+}
+
+// name returns "" for kinds without one.
+func (k OptionKind) name() string {
 	switch k {
 	case OptEnd:
 		return "eol"
@@ -61,7 +76,7 @@ func (k OptionKind) String() string {
 	case OptExperiment2:
 		return "exp"
 	default:
-		return fmt.Sprintf("unknown-%d", uint8(k))
+		return ""
 	}
 }
 
@@ -79,126 +94,139 @@ func (o Option) String() string { return o.Words(0) }
 // next option; an MD5 digest is shown without the remark that the secret is
 // unknown; a user timeout has its unit where RFC 5482 puts it; ccecho has a
 // name; Multipath TCP (RFC 8684) is given as octets.
-func (o Option) Words(base Seq) string {
+func (o Option) Words(base Seq) string { return string(o.AppendWords(nil, base)) }
+
+// AppendWords appends what Words returns. It does not allocate if b has room.
+func (o Option) AppendWords(b []byte, base Seq) []byte {
 	if o.Malformed {
-		return "[bad opt]"
+		return append(b, "[bad opt]"...)
 	}
-	if words, ok := o.value(base); ok {
-		return o.Kind.String() + words
+	b = o.Kind.appendTo(b)
+	if o.suits() {
+		return o.appendValue(b, base)
 	}
-	return fmt.Sprintf("%v%s[len %d]", o.Kind, octets(o.Data), 2+len(o.Data))
+	b = appendOctets(b, o.Data)
+	b = appendNumber(b, "[len ", 2+uint32(len(o.Data)))
+	return append(b, ']')
 }
 
-// value returns what stands behind the kind's name; false if the data are not
-// of a length that suits the kind.
-func (o Option) value(base Seq) (words string, ok bool) {
-	d := o.Data
-	switch o.Kind {
-	case OptEnd, OptNOP:
-		return "", true
+// suits reports whether the data are of a length that suits the kind.
+func (o Option) suits() bool {
+	switch n := len(o.Data); o.Kind {
 	case OptSACKPermitted:
-		return "", len(d) == 0
-	case OptMSS:
-		size, ok := o.MSS()
-		return fmt.Sprintf(" %d", size), ok
+		return n == 0
 	case OptWindowScale:
-		shift, ok := o.WindowScale()
-		return fmt.Sprintf(" %d", shift), ok
-	case OptSACK:
-		return sackWords(o, base), true
+		return n == 1
+	case OptMSS, optSCPS, optUTO:
+		return n == 2
 	case optEcho, optEchoReply, optCC, optCCNew, optCCEcho:
-		if len(d) != 4 {
-			return "", false
-		}
-		return fmt.Sprintf(" %d", binary.BigEndian.Uint32(d)), true
+		return n == 4
 	case OptTimestamps:
-		val, ecr, ok := o.Timestamps()
-		return fmt.Sprintf(" val %d ecr %d", val, ecr), ok
+		return n == 8
 	case OptMD5:
-		return " " + hex.EncodeToString(d), len(d) == 16
-	case optSCPS:
-		if len(d) != 2 {
-			return "", false
-		}
-		return fmt.Sprintf(" cap %02x id %d", d[0], d[1]), true
-	case OptAO:
-		return aoWords(o), true
-	case optUTO:
-		return utoWords(d)
-	case OptFastOpen:
-		return " " + fastOpenWords(d), true
+		return n == 16
 	case OptExperiment2:
-		return experimentWords(o)
+		return n >= 2
 	default:
-		return octets(d), true
+		return true
 	}
 }
 
-func octets(d []byte) string {
+// appendValue appends what stands behind the kind's name.
+func (o Option) appendValue(b []byte, base Seq) []byte {
+	be, d := binary.BigEndian, o.Data
+	switch o.Kind {
+	case OptEnd, OptNOP, OptSACKPermitted:
+		return b
+	case OptMSS:
+		return appendNumber(b, " ", uint32(be.Uint16(d)))
+	case OptWindowScale:
+		return appendNumber(b, " ", uint32(d[0]))
+	case OptSACK:
+		return appendSACK(b, d, base)
+	case optEcho, optEchoReply, optCC, optCCNew, optCCEcho:
+		return appendNumber(b, " ", be.Uint32(d))
+	case OptTimestamps:
+		return appendNumber(appendNumber(b, " val ", be.Uint32(d)), " ecr ", be.Uint32(d[4:]))
+	case OptMD5:
+		return hex.AppendEncode(append(b, ' '), d)
+	case optSCPS:
+		return appendNumber(hex.AppendEncode(append(b, " cap "...), d[:1]), " id ", uint32(d[1]))
+	case OptAO:
+		return appendAO(b, o)
+	case optUTO:
+		return appendUTO(b, d)
+	case OptFastOpen:
+		return appendFastOpen(append(b, ' '), d)
+	case OptExperiment2:
+		return appendExperiment(b, o)
+	default:
+		return appendOctets(b, d)
+	}
+}
+
+func appendNumber(b []byte, words string, n uint32) []byte {
+	return strconv.AppendUint(append(b, words...), uint64(n), 10)
+}
+
+func appendOctets(b, d []byte) []byte {
 	if len(d) == 0 {
-		return ""
+		return b
 	}
-	return " 0x" + hex.EncodeToString(d)
+	return hex.AppendEncode(append(b, " 0x"...), d)
 }
 
-func sackWords(o Option, base Seq) string {
-	blocks, ok := o.SACKBlocks()
-	if !ok {
-		return " invalid sack"
+func appendSACK(b, d []byte, base Seq) []byte {
+	if len(d)%8 != 0 {
+		return append(b, " invalid sack"...)
 	}
-	var w strings.Builder
-	fmt.Fprintf(&w, " %d ", len(blocks))
-	for _, k := range blocks {
-		fmt.Fprintf(&w, "{%d:%d}", k.Left-base, k.Right-base)
+	b = append(appendNumber(b, " ", uint32(len(d)/8)), ' ')
+	for ; len(d) >= 8; d = d[8:] {
+		b = appendNumber(b, "{", binary.BigEndian.Uint32(d)-uint32(base))
+		b = append(appendNumber(b, ":", binary.BigEndian.Uint32(d[4:])-uint32(base)), '}')
 	}
-	return w.String()
+	return b
 }
 
-func aoWords(o Option) string {
+func appendAO(b []byte, o Option) []byte {
 	keyID, rnextKeyID, mac, ok := o.AO()
 	if !ok {
-		return " (invalid)"
+		return append(b, " (invalid)"...)
 	}
-	words := fmt.Sprintf(" keyid %d rnextkeyid %d", keyID, rnextKeyID)
+	b = appendNumber(appendNumber(b, " keyid ", uint32(keyID)), " rnextkeyid ", uint32(rnextKeyID))
 	if len(mac) > 0 {
-		words += " mac" + octets(mac)
+		b = appendOctets(append(b, " mac"...), mac)
 	}
-	return words
+	return b
 }
 
-// utoWords shows a user timeout: the field, and its value in seconds
+// appendUTO shows a user timeout: the field, and its value in seconds
 // (RFC 5482, Section 3).
-func utoWords(d []byte) (string, bool) {
-	if len(d) != 2 {
-		return "", false
-	}
-	field := binary.BigEndian.Uint16(d)
-	seconds := int(field & 0x7fff)
+func appendUTO(b, d []byte) []byte {
+	field := uint32(binary.BigEndian.Uint16(d))
+	seconds := field & 0x7fff
 	if field&0x8000 != 0 {
 		seconds *= 60
 	}
-	return fmt.Sprintf(" 0x%x %d", field, seconds), true
+	return appendNumber(strconv.AppendUint(append(b, " 0x"...), uint64(field), 16), " ", seconds)
 }
 
-// fastOpenWords shows a cookie. RFC 7413 allows 4 to 16 octets, an even
+// appendFastOpen shows a cookie. RFC 7413 allows 4 to 16 octets, an even
 // number.
-func fastOpenWords(cookie []byte) string {
+func appendFastOpen(b, cookie []byte) []byte {
 	switch n := len(cookie); {
 	case n == 0:
-		return " cookiereq"
+		return append(b, " cookiereq"...)
 	case n%2 != 0 || n < 4 || n > 16:
-		return " (invalid)"
+		return append(b, " (invalid)"...)
 	default:
-		return " cookie " + hex.EncodeToString(cookie)
+		return hex.AppendEncode(append(b, " cookie "...), cookie)
 	}
 }
 
-func experimentWords(o Option) (string, bool) {
-	if len(o.Data) < 2 {
-		return "", false
-	}
+func appendExperiment(b []byte, o Option) []byte {
 	if cookie, ok := o.FastOpen(); ok {
-		return "-tfo" + fastOpenWords(cookie), true
+		return appendFastOpen(append(b, "-tfo"...), cookie)
 	}
-	return fmt.Sprintf("-%04x", binary.BigEndian.Uint16(o.Data)), true
+	return hex.AppendEncode(append(b, '-'), o.Data[:2])
 }
