@@ -41,6 +41,9 @@ tcpscope lab enter upper --host router -- ss -tan`,
 		}, {
 			Name: "serve", Hidden: true, Usage: "be the inside of a lab", ArgsUsage: "TOPOLOGY",
 			Flags: generalFlags(), Action: p.labServe,
+		}, {
+			Name: "talk", Hidden: true, Usage: "have a short conversation, once somebody watches all devices", ArgsUsage: "ADDR:PORT",
+			Flags: generalFlags(), Action: p.labTalk,
 		}},
 	}
 	demo := &cli.Command{

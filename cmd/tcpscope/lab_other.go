@@ -21,4 +21,5 @@ func (p *program) labRun(*cli.Context) error   { return errLinuxOnly }
 func (p *program) labShell(*cli.Context) error { return errLinuxOnly }
 func (p *program) labEnter(*cli.Context) error { return errLinuxOnly }
 func (p *program) labServe(*cli.Context) error { return errLinuxOnly }
+func (p *program) labTalk(*cli.Context) error  { return errLinuxOnly }
 func (p *program) demo(*cli.Context) error     { return errLinuxOnly }
