@@ -59,6 +59,7 @@ func (p *pass) fin(answersFIN bool) {
 	s.fin, s.known = true, true
 	s.finEnd, s.finAt = p.end, p.at
 	s.finACK = s.ack
+	s.finLate = s.past && !p.end.After(s.beyond) && r.fin && !s.ack.Before(r.finEnd)
 	if c.finCount == 0 {
 		c.firstFIN = p.from
 	}

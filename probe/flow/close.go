@@ -49,6 +49,8 @@ func (c *Connection) Close() Close {
 // closeOf names a close of two FINs.
 func (c *Connection) closeOf(first, second *End) Close {
 	switch {
+	case second.finLate:
+		return NotKnown
 	case first.first(second) && second.first(first):
 		return Simultaneous
 	case !first.first(second):

@@ -34,7 +34,10 @@ type End struct {
 	finEnd                        wire.Seq  // just after its FIN
 	finAt, finAckAt               time.Time // of the first of each; zero if none
 	finACK                        wire.Seq  // what it had of the peer when it closed
+	finLate                       bool      // its FIN may be older than what it acknowledges
 	known                         bool      // whether it has sent a FIN is known
+	beyond                        wire.Seq  // up to there it says to have sent; valid if past
+	past                          bool
 	gone                          bool      // by a reset
 
 	last     trigger
@@ -122,6 +125,8 @@ func (e *End) derive(peer *End) State {
 		return FinWait1
 	case e.fin && !e.gotFIN:
 		return FinWait2
+	case e.fin && e.finLate:
+		return Unknown
 	case e.fin && e.first(peer) && !e.finAcked:
 		return Closing
 	case e.fin && e.first(peer):
@@ -138,7 +143,9 @@ func (e *End) derive(peer *End) State {
 }
 
 // first reports whether the end closed without having the peer's FIN.
-func (e *End) first(peer *End) bool { return !peer.fin || e.finACK.Before(peer.finEnd) }
+func (e *End) first(peer *End) bool {
+	return !peer.fin || !e.finLate && e.finACK.Before(peer.finEnd)
+}
 
 // enter moves the end to a state, and books the time in the one before.
 func (e *End) enter(s State, at time.Time) {

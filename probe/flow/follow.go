@@ -264,7 +264,17 @@ func (p *pass) segment() {
 		r.gotFIN = true
 	}
 	if p.end == g.Seq {
+		p.beyond()
 		p.pure(advanced, resized)
+	}
+}
+
+// beyond notices that an end has sent more than was seen: its FIN may be
+// among that.
+func (p *pass) beyond() {
+	if s := p.s; p.g.Seq.After(s.stream.next) {
+		p.steps.add(Hole)
+		s.beyond, s.past, s.known = p.g.Seq, true, false
 	}
 }
 
