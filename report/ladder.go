@@ -33,7 +33,6 @@ type ladder struct {
 // talk is one connection of a ladder.
 type talk struct {
 	*flow.Connection
-	n int // counted from 1
 	tracker
 	drawn  drawn
 	rungs  []rung
@@ -54,7 +53,7 @@ func (l *ladder) sight(s *Sight) error {
 	t := l.talks[s.Event.Connection]
 	if t == nil {
 		l.begun++
-		t = &talk{Connection: s.Event.Connection, n: l.begun}
+		t = &talk{Connection: s.Event.Connection, tracker: newTracker(l.begun, s)}
 		l.talks[t.Connection] = t
 	}
 	r := t.rung(s, l.Views.Absolute)

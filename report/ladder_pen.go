@@ -29,14 +29,6 @@ type pen struct {
 
 func newPen(w io.Writer, o Options) pen { return pen{Options: o, w: w} }
 
-// drawn is how far a connection's ladder has come.
-type drawn struct {
-	begun          bool
-	at             time.Duration
-	timed          bool
-	client, server flow.State
-}
-
 // spill passes on what has been drawn if there is much of it, flush all.
 func (p *pen) spill() error {
 	if len(p.buf) < enough/2 {
@@ -64,17 +56,13 @@ func (p *pen) title(t *talk, first *rung) {
 	if t.drawn.begun {
 		text += ", continued"
 	} else {
-		t.drawn.begun = true
-		t.drawn.client, t.drawn.server = first.before()
+		t.drawn.begin(first)
 		text += ": client " + t.End(flow.Client).Addr().String() + ", server " + t.End(flow.Server).Addr().String()
-		if began := t.Began(); !began.IsZero() {
-			if p.Location != nil {
-				began = began.In(p.Location)
-			}
-			text += ", at " + began.Format("15:04:05.000000")
+		if !t.began.IsZero() {
+			text += ", at " + t.began.Format("15:04:05.000000")
 		}
 		if t.SidesGuessed() {
-			text += " (no SYN seen: the lower port is taken for the server's)"
+			text += guessed
 		}
 	}
 	for line := range strings.Lines(Wrap(text, "", pageWidth)) {
@@ -82,6 +70,9 @@ func (p *pen) title(t *talk, first *rung) {
 	}
 	p.ends(t)
 }
+
+// guessed warns of ends that may have been taken for each other.
+const guessed = " (no SYN seen: the lower port is taken for the server's)"
 
 // ends names the rails, and the states as they are.
 func (p *pen) ends(t *talk) {
@@ -115,26 +106,14 @@ func (p *pen) row(time, client, between, server string, s style) {
 
 // rung draws one segment, and what comes before it that is none.
 func (p *pen) rung(d *drawn, r *rung) {
-	if pause := r.at - d.at; r.timed && d.timed && pause >= pauseFrom {
-		p.aside(span(pause) + " later")
+	asides, client, server := d.take(r)
+	for _, text := range asides {
+		p.aside(text)
 	}
-	d.at, d.timed = r.at, r.timed
-	for side, n := range r.lacks {
-		if n > 0 {
-			p.aside(Plural(int64(n), "octet") + " of the " + flow.Side(side).String() + " not captured")
-		}
-	}
-	var elapsed, client, server string
+	var elapsed string
 	if r.timed {
 		elapsed = string(appendElapsed(nil, r.at))
 	}
-	if r.client != d.client {
-		client = stateName(r.client)
-	}
-	if r.server != d.server {
-		server = stateName(r.server)
-	}
-	d.client, d.server = r.client, r.server
 	arrow, below := p.arrow(r)
 	p.row(elapsed, client, "|"+arrow+"|", server, r.style())
 	for _, text := range below {

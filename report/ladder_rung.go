@@ -30,7 +30,53 @@ const pauseFrom = time.Second
 
 // tracker makes rungs of a connection's sights, one after the other.
 type tracker struct {
+	n       int       // of the connection, counted from 1
+	began   time.Time // in the time zone in which to show it
 	missing [2]uint64
+}
+
+// drawn is how far a connection's ladder has come.
+type drawn struct {
+	begun          bool
+	at             time.Duration
+	timed          bool
+	client, server flow.State
+}
+
+// begin sets the states before the first segment.
+func (d *drawn) begin(first *rung) {
+	d.begun = true
+	d.client, d.server = first.before()
+}
+
+// take goes on by one segment. It returns what is to be said before it, and the
+// states that are others after it; "" if they are not.
+func (d *drawn) take(r *rung) (asides []string, client, server string) {
+	if pause := r.at - d.at; r.timed && d.timed && pause >= pauseFrom {
+		asides = append(asides, span(pause)+" later")
+	}
+	d.at, d.timed = r.at, r.timed
+	for side, n := range r.lacks {
+		if n > 0 {
+			asides = append(asides, Plural(int64(n), "octet")+" of the "+flow.Side(side).String()+" not captured")
+		}
+	}
+	if r.client != d.client {
+		client = stateName(r.client)
+	}
+	if r.server != d.server {
+		server = stateName(r.server)
+	}
+	d.client, d.server = r.client, r.server
+	return asides, client, server
+}
+
+func newTracker(n int, s *Sight) tracker {
+	t := tracker{n: n, began: s.Event.Connection.Began()}
+	if !t.began.IsZero() {
+		t.began = t.began.In(s.At.Location())
+	}
+	return t
 }
 
 // rung returns the one of a sight that has an event.
@@ -43,8 +89,8 @@ func (t *tracker) rung(s *Sight, absolute bool) rung {
 	if absolute || s.Relative {
 		r.seq, r.ack = uint32(g.Seq), uint32(g.Ack)
 	}
-	if began := e.Connection.Began(); !s.At.IsZero() && !began.IsZero() {
-		r.at, r.timed = s.At.Sub(began), true
+	if !s.At.IsZero() && !t.began.IsZero() {
+		r.at, r.timed = s.At.Sub(t.began), true
 	}
 	for side := range t.missing {
 		missing := e.Connection.End(flow.Side(side)).Missing()

@@ -3,6 +3,7 @@ package report
 import (
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/tcpscope/tcpscope/probe/finding"
 	"github.com/tcpscope/tcpscope/probe/flow"
@@ -41,65 +42,59 @@ func closeStory(c *flow.Connection) string {
 
 // closers says who closed first and holds TIME-WAIT.
 func closers(c *flow.Connection) string {
-	var first []string
-	var holders, held []string
+	var first []flow.Side
 	for _, s := range [...]flow.Side{flow.Client, flow.Server} {
 		if c.ClosedFirst(s) {
-			first = append(first, s.String())
-		}
-		switch e := c.End(s); {
-		case e.State() == flow.TimeWait:
-			holders = append(holders, s.String())
-		case e.Spent(flow.TimeWait) > 0:
-			held = append(held, "the "+s.String()+" held TIME-WAIT for "+Duration(e.Spent(flow.TimeWait)))
+			first = append(first, s)
 		}
 	}
-	var text string
-	switch {
-	case len(first) == 2:
-		text = "both ends closed first"
-	case len(first) == 1:
-		text = "the " + first[0] + " closed first"
+	switch len(first) {
+	case 0:
+		return "who closed first is not known"
+	case 1:
+		return "the " + first[0].String() + " closed first" + timeWait(c.End(first[0]), "s")
 	default:
-		text = "who closed first is not known"
+		return "both ends closed first" + timeWait(c.End(flow.Client), "")
 	}
-	switch {
-	case len(holders) == 2 && len(first) == 2:
-		text += " and hold TIME-WAIT"
-	case len(holders) == 1 && len(first) == 1 && holders[0] == first[0]:
-		text += " and holds TIME-WAIT"
-	case len(holders) > 0:
-		text += "; the " + strings.Join(holders, " and the ") + " in TIME-WAIT"
-	}
-	if len(held) > 0 {
-		text += "; " + strings.Join(held, ", ")
-	}
-	return text
 }
+
+// timeWait says whether an end holds TIME-WAIT, and what became of it.
+func timeWait(e *flow.End, ending string) string {
+	switch d := e.Spent(flow.TimeWait); {
+	case e.State() == flow.TimeWait:
+		return " and hold" + ending + " TIME-WAIT"
+	case d > 0:
+		return " and held TIME-WAIT for " + tied(d)
+	}
+	return ""
+}
+
+// tied writes a time that Wrap does not part from its unit.
+func tied(d time.Duration) string { return strings.ReplaceAll(Duration(d), " ", hardSpace) }
 
 // sinceBegin says when a reset came.
 func sinceBegin(c *flow.Connection, r flow.Reset) string {
 	if r.At.IsZero() || c.Began().IsZero() {
 		return ""
 	}
-	return " after " + Duration(r.At.Sub(c.Began()))
+	return " after " + tied(r.At.Sub(c.Began()))
 }
 
 // figuresStory is a connection in figures.
 func figuresStory(c *flow.Connection) string {
 	var parts []string
 	if rtt, ok := c.HandshakeRTT(); ok {
-		parts = append(parts, "handshake "+Duration(rtt))
+		parts = append(parts, "handshake "+tied(rtt))
 	}
 	for _, s := range [...]flow.Side{flow.Client, flow.Server} {
 		e := c.End(s)
 		parts = append(parts, s.String()+" "+Plural(int64(e.Octets()), "octet")+" in "+Plural(int64(e.Segments()), "segment"))
 	}
 	if d, ok := c.CloseDelay(); ok {
-		parts = append(parts, "second close "+Duration(d.AfterFIN)+" after the first")
+		parts = append(parts, "second close "+tied(d.AfterFIN)+" after the first")
 	}
 	if life := c.Last().Sub(c.Began()); life > 0 {
-		parts = append(parts, Duration(life)+" in all")
+		parts = append(parts, tied(life)+" in all")
 	}
 	return strings.Join(parts, ", ")
 }
@@ -117,7 +112,7 @@ func troubles(c *flow.Connection) []string {
 		}
 	}
 	if n := c.Copies(); n > 0 {
-		list = append(list, Plural(int64(n), "segment")+" seen twice: "+unless(n > 1, "its copy does")+unless(n == 1, "their copies do")+" not count")
+		list = append(list, Plural(int64(n), "segment")+" seen a second time, which changes nothing")
 	}
 	if n := c.PAWSTrouble(); n > 0 {
 		list = append(list, "PAWS trouble, "+Plural(int64(n), "time")+": "+meaningOf(finding.Steps(), flow.PAWSTrouble.String()))
