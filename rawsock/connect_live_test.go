@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -86,6 +87,12 @@ func TestConnect(t *testing.T) {
 		} {
 			before := time.Now()
 			r := mustConnect(t, ant, endpoint(apple, c.port))
+			// After a second without an answer the kernel sends again, also
+			// where it is the link's end in this process that stood still.
+			for again := 0; r.Retransmits != 0 && r.Elapsed > time.Second && again < 5; again++ {
+				before = time.Now()
+				r = mustConnect(t, ant, endpoint(apple, c.port))
+			}
 			if !errors.Is(r.Err, c.want) || r.Retransmits != 0 {
 				t.Errorf("%s, %v: %v, %d retransmits", c.name, way, r.Err, r.Retransmits)
 			}
@@ -118,7 +125,7 @@ func TestConnectSilence(t *testing.T) {
 	ant, apple := lab.Host("ant"), lab.Host("apple")
 	const timeout = 30 * time.Millisecond
 	r, err := connect(t.Context(), ant, rawsock.ConnectConfig{Remote: endpoint(apple, 1000), Timeout: timeout})
-	if err != nil || r.Err != syscall.ETIMEDOUT || r.Elapsed < timeout || r.RTT != 0 || r.Retransmits != 0 {
+	if err != nil || r.Err != syscall.ETIMEDOUT || r.Elapsed < timeout || r.RTT != 0 || r.Retransmits != 0 && r.Elapsed < time.Second {
 		t.Errorf("%+v, %v", r, err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -140,6 +147,7 @@ func TestConnectSilence(t *testing.T) {
 // The SYN that was lost is told, whether the other was accepted or refused.
 func TestConnectRetransmits(t *testing.T) {
 	top := connecting(time.Microsecond)
+	top.Links[0].Log = 100
 	for _, port := range []uint16{80, 81} {
 		top.Links[0].AtoB.Drop = append(top.Links[0].AtoB.Drop, netlab.DropRule{
 			K: 1, Match: func(_ wire.Header, g wire.Segment) bool { return g.DstPort == port },
@@ -147,31 +155,37 @@ func TestConnectRetransmits(t *testing.T) {
 	}
 	lab := netlab.Start(t, top)
 	ant, apple := lab.Host("ant"), lab.Host("apple")
-	results := make(chan rawsock.Connected)
-	for _, port := range []uint16{80, 81} {
-		go func() {
-			r, err := connect(t.Context(), ant, rawsock.ConnectConfig{Remote: endpoint(apple, port)})
+	// Where the machine stands still the kernel may send more than twice.
+	syns := func(from, to uint16) (n int) {
+		for _, p := range lab.Passages("ant", "apple") {
+			_, payload, err := wire.ParseHeader(p.Datagram)
 			if err != nil {
 				t.Error(err)
 			}
-			results <- r
-		}()
-	}
-	refused := 0
-	for range 2 {
-		r := <-results
-		if r.Err == syscall.ECONNREFUSED {
-			refused++
-		} else if r.Err != nil {
-			t.Error(r.Err)
+			if g, err := wire.ParseSegment(payload); err == nil && g.Flags == wire.SYN && g.SrcPort == from && g.DstPort == to {
+				n++
+			}
 		}
-		if r.Retransmits != 1 {
-			t.Errorf("%+v", r)
-		}
+		return n
 	}
-	if refused != 1 {
-		t.Errorf("%d refused", refused)
+	var both sync.WaitGroup
+	for port, want := range map[uint16]error{80: nil, 81: syscall.ECONNREFUSED} {
+		both.Go(func() {
+			r, err := connect(t.Context(), ant, rawsock.ConnectConfig{Remote: endpoint(apple, port)})
+			if err != nil || r.Err != want || r.Retransmits < 1 {
+				t.Errorf("port %d: %+v, %v", port, r, err)
+				return
+			}
+			// The last may be under way to the link.
+			for deadline := time.Now().Add(patience); syns(r.Local.Port(), port) < 1+r.Retransmits; runtime.Gosched() {
+				if time.Now().After(deadline) {
+					t.Errorf("port %d: %+v, %d SYNs", port, r, syns(r.Local.Port(), port))
+					return
+				}
+			}
+		})
 	}
+	both.Wait()
 }
 
 // Nothing is left over: no socket at either end, no descriptor.

@@ -148,24 +148,27 @@ func TestLiveRTTStatuses(t *testing.T) {
 		{"10.0.2.2:99 10.0.2.2:80", 0, ""},
 		{"--expect loss=0 10.0.2.2:99 10.0.2.2:80", 4, "loss=0 ("},
 		{"--expect loss=0 10.0.2.2:99 10.0.2.2:250 10.0.2.2:80", 1, "loss=0 ("},
-		{"--source-port 40000 10.0.2.2:80", 0, ""},
+		{"--source-port 20000 10.0.2.2:80", 0, ""},
 		{"--source 10.0.1.2 -I router 10.0.2.2:80", 0, ""},
 		{"--connect --source 10.0.1.2 -I router 10.0.2.2:80", 0, ""},
 		{"--resolve 10.0.2.2:80", 0, ""},
 	} {
-		l := latenciesFrom(t, lab.Host("ant"), "-c 2 -i 5ms --timeout 200ms "+test.line)
-		if l.status != test.status {
-			t.Errorf("%s: exit status %d, want %d: %s", test.line, l.status, test.status, l.stderr)
-		}
-		var failed string
-		for _, endpoint := range slices.Sorted(maps.Keys(l.summaries)) {
-			if s := l.summaries[endpoint]; len(s.Failed) > 0 && (failed == "" || !strings.HasPrefix(failed, test.failed)) {
-				failed = s.Failed[0]
+		t.Run(test.line, func(t *testing.T) {
+			t.Parallel() // they wait for what never comes
+			l := latenciesFrom(t, lab.Host("ant"), "-c 2 -i 20ms --timeout 2s "+test.line)
+			if l.status != test.status {
+				t.Errorf("exit status %d, want %d: %s", l.status, test.status, l.stderr)
 			}
-		}
-		if !strings.HasPrefix(failed, test.failed) || (failed == "") != (test.failed == "") {
-			t.Errorf("%s: failed %q, want %q", test.line, failed, test.failed)
-		}
+			var failed string
+			for _, endpoint := range slices.Sorted(maps.Keys(l.summaries)) {
+				if s := l.summaries[endpoint]; len(s.Failed) > 0 && (failed == "" || !strings.HasPrefix(failed, test.failed)) {
+					failed = s.Failed[0]
+				}
+			}
+			if !strings.HasPrefix(failed, test.failed) || (failed == "") != (test.failed == "") {
+				t.Errorf("failed %q, want %q", failed, test.failed)
+			}
+		})
 	}
 }
 
@@ -290,9 +293,12 @@ func TestLiveRTTDeviceLost(t *testing.T) {
 	for name, lose := range map[string]func(netlink.Link) error{"down": netlink.LinkSetDown, "gone": netlink.LinkDel} {
 		for _, flags := range []string{"", "--clock so-timestamping", "-I apple", "--connect"} {
 			t.Run(name+flags, func(t *testing.T) {
+				t.Parallel()
 				lab := netlab.Start(t, netlab.Pair())
 				ant := lab.Host("ant")
-				cmd := command("rtt -c 100 -i 5ms --timeout 300ms -o jsonl 10.0.0.2:80 " + flags)
+				// Long enough for us to be held up, and the run not yet over.
+				const probes = 600
+				cmd := command(fmt.Sprintf("rtt -c %d -i 5ms -o jsonl 10.0.0.2:80 %s", probes, flags))
 				var stderr bytes.Buffer
 				cmd.Stderr = &stderr
 				stdout, err := cmd.StdoutPipe()
@@ -324,7 +330,7 @@ func TestLiveRTTDeviceLost(t *testing.T) {
 				l := readLatencies(t, text)
 				s := l.summaries["10.0.0.2:80"]
 				// Without its device there is no hope, and no sense in going on.
-				all := s.NotSent >= 50 && s.Sent+s.NotSent == 100
+				all := s.NotSent >= 50 && s.Sent+s.NotSent == probes
 				if name == "gone" {
 					all = s.NotSent > 0 && strings.Contains(stderr.String(), "apple is gone: ")
 				}

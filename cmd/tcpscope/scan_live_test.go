@@ -370,7 +370,7 @@ func TestLiveInterrupt(t *testing.T) {
 	dir := t.TempDir()
 	file := func(format string) string { return filepath.Join(dir, "scan."+format) }
 
-	cmd := command("syn -p 1-1000 --rate 500 10.0.2.2 -o text -o json=" + file("json") +
+	cmd := command("syn -p 1-1000 --rate 200 10.0.2.2 -o text -o json=" + file("json") +
 		" -o jsonl=" + file("jsonl") + " -o csv=" + file("csv") + " --pcap " + file("pcapng"))
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
@@ -450,7 +450,7 @@ func halfOpen(t *testing.T, node *netlab.Node) (n int) {
 // await waits until something is so.
 func await(t *testing.T, what string, so func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !so(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !so(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("waited in vain for %s", what)
 		}
