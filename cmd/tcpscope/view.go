@@ -138,7 +138,11 @@ func (p *program) beginView(ctx context.Context, asked viewed, copies bool) (*vi
 	if err != nil {
 		return nil, err
 	}
-	v.table = flow.New(flow.Config{Connections: asked.connections, Copies: copies, Leave: v.leave})
+	// A ladder is drawn, and octets are shown, when a connection has left.
+	drawn := asked.views.View == report.ViewLadder || asked.views.View == report.ViewFollow || slices.ContainsFunc(asked.settings.outputs, func(o report.Output) bool {
+		return o.Format == report.FormatHTML || o.Format == report.FormatSVG
+	})
+	v.table = flow.New(flow.Config{Connections: asked.connections, Copies: copies, Leave: v.leave, Recycle: !drawn})
 	return v, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -125,10 +126,14 @@ func (p *program) dryWatch(w watchful) error {
 }
 
 const (
-	// watchRing has room for a third of a second of 100,000 segments each.
-	watchRing = 24 << 20
+	// watchRing has room for a second of 100,000 segments.
+	watchRing = 32 << 20
 	// watchBatch is how many segments are taken from it at a time.
 	watchBatch = 512
+	// watchHeap is what Go's heap may take besides what connections do, and
+	// watchedConnection what one of those does.
+	watchHeap         = 24 << 20
+	watchedConnection = 1400
 )
 
 // runWatch shows what passes, until the user has seen enough.
@@ -137,6 +142,9 @@ func (p *program) runWatch(ctx context.Context, asked viewed, w watchful) error 
 	if err != nil {
 		return err
 	}
+	// A flood of connections is as much garbage as memory: it is to be collected
+	// before there is twice as much of it.
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(watchHeap + int64(asked.connections)*watchedConnection))
 	summary := finding.New("summary")
 	ring, err := rawsock.OpenPacket(rawsock.PacketConfig{Interface: w.device, Filter: w.program, Snap: v.snap(), RingSize: watchRing})
 	if err == nil {

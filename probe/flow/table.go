@@ -23,6 +23,10 @@ type Config struct {
 	// Leave, if not nil, is called with a connection that the table lets go
 	// of: to make room, or because its ports are used again.
 	Leave func(*Connection)
+	// Recycle takes the memory of a connection that makes room for another:
+	// after Leave has returned, nobody may look at it any more. A flood of
+	// connections then leaves nothing to collect.
+	Recycle bool
 }
 
 // Table follows connections. It is not safe for concurrent use.
@@ -148,9 +152,17 @@ func (t *Table) again(at time.Time, k key, c *Connection, src, dst netip.AddrPor
 
 // admit makes a connection whose first segment is g.
 func (t *Table) admit(at time.Time, k key, src, dst netip.AddrPort, g *wire.Segment) *Connection {
+	var c *Connection
 	if len(t.connections) >= t.config.Connections {
 		t.evicted++
-		t.drop(t.ring.newer)
+		oldest := t.ring.newer
+		t.drop(oldest)
+		if t.config.Recycle {
+			c = oldest
+		}
+	}
+	if c == nil {
+		c = new(Connection)
 	}
 	client, server := src, dst
 	guessed := g.Flags&wire.SYN == 0
@@ -158,7 +170,7 @@ func (t *Table) admit(at time.Time, k key, src, dst netip.AddrPort, g *wire.Segm
 		client, server = dst, src
 	}
 	t.serial++
-	c := &Connection{key: k, serial: t.serial, began: at, sidesGuessed: guessed}
+	*c = Connection{key: k, serial: t.serial, began: at, sidesGuessed: guessed}
 	c.ends[Client].addr, c.ends[Server].addr = client, server
 	c.ends[Client].scale, c.ends[Server].scale = -1, -1
 	if k.low != client {

@@ -336,3 +336,31 @@ func BenchmarkAdd(b *testing.B) {
 		})
 	}
 }
+
+// A flood of connections takes no memory beyond that of those remembered.
+func TestRecycle(t *testing.T) {
+	left := 0
+	table := New(Config{Connections: 8, Recycle: true, Leave: func(c *Connection) {
+		if left++; c.Segments() != 1 || c.End(Client).State() != SynSent {
+			t.Errorf("connection %d: %d segments, %v", left, c.Segments(), c.End(Client).State())
+		}
+	}})
+	h, g := exchange()
+	at := start()
+	flood := func() {
+		g[0].SrcPort++
+		e := table.Add(at, &h[0], &g[0], 0)
+		if !e.New || e.Connection.Segments() != 1 || e.Client != SynSent {
+			t.Fatalf("%+v", e)
+		}
+	}
+	for range 8 {
+		flood()
+	}
+	if n := testing.AllocsPerRun(100, flood); n > 0 {
+		t.Errorf("%v allocations for each connection", n)
+	}
+	if left != 101 || table.Len() != 8 {
+		t.Errorf("%d have left, %d are there", left, table.Len())
+	}
+}
