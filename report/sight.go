@@ -51,6 +51,8 @@ const (
 	ViewFollow
 	// ViewSummary is a table of connections.
 	ViewSummary
+	// ViewPicture draws headers as the RFCs do. It is of Octets, not of sights.
+	ViewPicture
 )
 
 // Views say how sights are shown. The zero value is a line for each, with

@@ -22,6 +22,8 @@ type Viewer interface {
 	// Leave shows a connection that is over, or forgotten, or the last of a
 	// capture. It is called once for each.
 	Leave(c *flow.Connection) error
+	// Picture shows octets field by field. Only ViewPicture does.
+	Picture(o *Octets) error
 	// Flush lets out what waits.
 	Flush() error
 }
@@ -91,6 +93,8 @@ func newTextView(w io.WriteCloser, o Options) *textView {
 		t.view = newFollow(w, o)
 	case ViewSummary:
 		t.view = newConnections(w, o)
+	case ViewPicture:
+		t.view = picture{t.textWriter}
 	}
 	return t
 }
@@ -119,7 +123,7 @@ func (t *textView) finish() error {
 
 // summary is what was seen, in figures.
 func (t *textView) summary(r finding.Record) error {
-	if t.Quiet {
+	if t.Quiet || t.Views.View == ViewPicture {
 		return nil
 	}
 	segments, _ := r.Int("segments")

@@ -70,7 +70,7 @@ sudo tcpscope rtt -c 100 -i 50ms 192.0.2.7:443  # latency, in percentiles
 tcpscope lab run firewall -- tcpscope syn 10.0.2.2`,
 		Flags: generalFlags(),
 		Commands: slices.Concat(
-			[]*cli.Command{p.syn(), p.craft(), p.rtt(), p.watch(), p.read()},
+			[]*cli.Command{p.syn(), p.craft(), p.rtt(), p.watch(), p.read(), p.decode()},
 			p.laboratory(),
 			[]*cli.Command{p.completion(), p.help(), p.version()},
 		),

@@ -115,6 +115,8 @@ func choices(command, flag string) []string {
 		return []string{"SYN", "ACK", "FIN", "RST", "PSH", "URG", "ECE", "CWR", "none"}
 	case "rate":
 		return []string{"max"}
+	case "as":
+		return startWords()
 	}
 	return nil
 }

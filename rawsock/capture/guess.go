@@ -10,6 +10,7 @@ import (
 // that people paste.
 type Start uint8
 
+// The starts.
 const (
 	// StartUnknown is the zero value: nothing that this package knows.
 	StartUnknown Start = iota
