@@ -9,7 +9,6 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/tcpscope/tcpscope/probe/finding"
 )
@@ -26,17 +25,27 @@ const (
 //go:embed latency.html
 var latencyPage string
 
+//go:embed page.html
+var pageParts string
+
+// parsePage returns the template of a document, which may use the parts that
+// all documents share.
+func parsePage(text string) (*template.Template, error) {
+	page, err := template.New("parts").Parse(pageParts)
+	if err != nil {
+		return nil, err
+	}
+	return page.New("page").Parse(text)
+}
+
 // htmlWriter writes one document about the latencies of a run, when it ends.
 // Until then it keeps the summaries, and what the charts need of the probes.
 type htmlWriter struct {
-	file     io.WriteCloser
-	location *time.Location
-	page     *template.Template
-	run      finding.Record
-	summary  finding.Record
-	errors   []finding.Record
-	targets  []*latencyTarget // in the order in which they were first heard of
-	places   map[netip.AddrPort]*latencyTarget
+	about
+	file    io.WriteCloser
+	page    *template.Template
+	targets []*latencyTarget // in the order in which they were first heard of
+	places  map[netip.AddrPort]*latencyTarget
 }
 
 // latencyTarget is what is known of one target of rtt.
@@ -48,19 +57,14 @@ type latencyTarget struct {
 }
 
 func newHTML(w io.WriteCloser, o Options) (*htmlWriter, error) {
-	page, err := template.New("latency").Parse(latencyPage)
-	location := o.Location
-	if location == nil {
-		location = time.Local
-	}
-	return &htmlWriter{file: w, location: location, page: page, places: map[netip.AddrPort]*latencyTarget{}}, err
+	page, err := parsePage(latencyPage)
+	return &htmlWriter{about: newAbout(o), file: w, page: page, places: map[netip.AddrPort]*latencyTarget{}}, err
 }
 
 // Write only gathers.
 func (h *htmlWriter) Write(r finding.Record) error {
+	h.take(r)
 	switch r.Kind {
-	case "run":
-		h.run = r
 	case "rtt":
 		target := h.target(r)
 		if target.id <= maxCharts {
@@ -70,10 +74,6 @@ func (h *htmlWriter) Write(r finding.Record) error {
 		// The report has no use for the HDR histogram, which is long.
 		r.Fields = slices.DeleteFunc(slices.Clone(r.Fields), func(f finding.Field) bool { return f.Name == "hdr" })
 		h.target(r).summary = r
-	case "error":
-		h.errors = append(h.errors, r)
-	case "summary":
-		h.summary = r
 	}
 	return nil
 }
@@ -109,17 +109,8 @@ type document struct {
 	Sections []section
 }
 
-// fact is a label and a value.
-type fact struct{ Label, Value string }
-
-// note is something that the reader must know before anything else.
-type note struct {
-	Grave      bool
-	Text, Hint string
-}
-
 func (h *htmlWriter) document() document {
-	d := document{Title: "Handshake latency", Command: Escape(strings.Join(h.run.List("args"), " ")), Facts: h.facts(), Notes: h.notes(), Titles: tableTitles()}
+	d := document{Title: "Handshake latency", Command: h.command(), Facts: h.facts(h.segments()...), Notes: h.notes(), Titles: tableTitles()}
 	var summaries []finding.Record
 	for _, t := range h.targets {
 		summaries = append(summaries, t.summary)
@@ -142,53 +133,20 @@ func (h *htmlWriter) document() document {
 	return d
 }
 
-// facts is the head of the document.
-func (h *htmlWriter) facts() []fact {
-	var facts []fact
-	add := func(label, value string) {
-		if value != "" {
-			facts = append(facts, fact{label, Escape(value)})
-		}
+// segments is how many the run has sent and received.
+func (h *htmlWriter) segments() []fact {
+	sent, ok := h.summary.Int("sent")
+	if !ok {
+		return nil
 	}
-	if at := h.run.Time("at"); !at.IsZero() {
-		add("When", at.In(h.location).Format("2006-01-02 15:04:05 MST"))
-	}
-	if ms, ok := h.summary.Number("elapsed_ms"); ok {
-		add("Duration", span(time.Duration(ms*float64(time.Millisecond))))
-	}
-	if from := h.run.Addr("source"); from.IsValid() {
-		add("From", from.String()+unless(h.run.Text("interface") == "", " by "+h.run.Text("interface")))
-	}
-	if sent, ok := h.summary.Int("sent"); ok {
-		received, _ := h.summary.Int("received")
-		add("Segments", Grouped(sent)+" sent, "+Grouped(received)+" received")
-	}
-	if kernel := h.run.Text("kernel"); kernel != "" {
-		add("Kernel", "Linux "+kernel)
-	}
-	if version := h.run.Text("version"); version != "" {
-		add("Program", "tcpscope "+version)
-	}
-	return facts
+	received, _ := h.summary.Int("received")
+	return []fact{{"Segments", Grouped(sent) + " sent, " + Grouped(received) + " received"}}
 }
-
-// exitInterrupted is the exit status of a run that a signal ended.
-const exitInterrupted = 130
 
 // notes tell of what went wrong with the run, and which targets are not as
 // they were expected to be.
 func (h *htmlWriter) notes() []note {
-	var notes []note
-	for _, e := range h.errors {
-		notes = append(notes, note{true, "The run failed: " + Escape(e.Text("message")), Escape(e.Text("hint"))})
-	}
-	exit, _ := h.summary.Int("exit")
-	switch {
-	case h.summary.Kind == "" && len(h.errors) == 0:
-		notes = append(notes, note{true, "The run did not come to its end.", "What was measured until then is shown."})
-	case exit == exitInterrupted:
-		notes = append(notes, note{true, "The run was interrupted.", "The figures are of what was measured until then."})
-	}
+	notes := h.ending("measured")
 	failed := 0
 	for _, t := range h.targets {
 		if len(t.summary.List("failed")) > 0 {
@@ -201,14 +159,5 @@ func (h *htmlWriter) notes() []note {
 	case failed > 0:
 		notes = append(notes, note{true, fmt.Sprintf("Not as expected: %d of %s", failed, Plural(int64(len(h.targets)), "target")), ""})
 	}
-	if drops, _ := h.summary.Int("kernel_drops"); drops > 0 {
-		notes = append(notes, note{false, "The kernel dropped " + Plural(drops, "arrival") + " for want of room.", "Some of what counts as lost may have been answered."})
-	}
-	if limit := finding.Limit(h.summary.Text("limited_by")); limit != "" && limit != finding.LimitRate {
-		notes = append(notes, note{false, "The run was held back by " + limitMeaning(limit) + ".", ""})
-	}
-	if detail := h.summary.Text("detail"); detail != "" {
-		notes = append(notes, note{false, Escape(detail), ""})
-	}
-	return notes
+	return append(notes, h.caveats("Some of what counts as lost may have been answered.")...)
 }

@@ -108,3 +108,10 @@ func TestLadder(t *testing.T) {
 		})
 	}
 }
+
+func TestLadderPages(t *testing.T) {
+	text := contentsOf(t, "../rawsock/capture/testdata/articles.txt")
+	for _, format := range []Format{FormatHTML, FormatSVG} {
+		golden(t, "ladder."+string(format), show(t, format, Views{}, text, nil))
+	}
+}

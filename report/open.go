@@ -44,6 +44,13 @@ type Options struct {
 	Views *Views
 }
 
+func (o *Options) location() *time.Location {
+	if o.Location == nil {
+		return time.Local
+	}
+	return o.Location
+}
+
 // Open opens the outputs, and text on standard output unless another goes
 // there. An output that cannot be opened is an *OutputError; nothing has been
 // written then.

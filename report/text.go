@@ -114,13 +114,6 @@ func (t *textWriter) run(r finding.Record) error {
 	return t.print(Wrap(Escape(line), "", pageWidth))
 }
 
-func (t *textWriter) location() *time.Location {
-	if t.Location == nil {
-		return time.Local
-	}
-	return t.Location
-}
-
 // segment shows a datagram in tcpdump's form, never wrapped, and below it
 // what it means.
 func (t *textWriter) segment(r finding.Record) error {
