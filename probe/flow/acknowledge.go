@@ -1,5 +1,7 @@
 package flow
 
+import "github.com/tcpscope/tcpscope/rawsock/wire"
+
 // acknowledge takes what the segment acknowledges. It reports whether that is
 // more than before, and whether it is for the first time the peer's FIN.
 func (p *pass) acknowledge() (advanced, answersFIN bool) {
@@ -99,10 +101,18 @@ func (p *pass) pure(advanced, resized bool) {
 		p.steps.add(OutOfOrder)
 	case p.owing:
 		p.steps.add(p.owed)
-	case resized:
+	case resized && !p.sacks():
 		p.steps.add(WindowUpdate)
 	default:
 		p.steps.add(DuplicateACK)
 		s.dupACKs++
 	}
+}
+
+// sacks reports whether the segment tells of octets behind a hole, or of some
+// that came twice: it was sent for those, though the window has changed too
+// (RFC 6675, Section 2; RFC 2883).
+func (p *pass) sacks() bool {
+	_, ok := p.g.Option(wire.OptSACK)
+	return ok
 }

@@ -22,11 +22,12 @@ import (
 )
 
 // act is one connection on a stage, and a table that watches it from the
-// middle of the wire.
+// middle of the wire. Another table gets everything twice, as from two devices,
+// and must say the same.
 type act struct {
 	t                *testing.T
 	stage            *stage
-	table            *flow.Table
+	table, copying   *flow.Table
 	at               time.Time // the table's clock; the kernels have their own
 	client, server   netip.AddrPort
 	inside           netip.AddrPort // the client's own, where it is translated
@@ -41,12 +42,15 @@ type act struct {
 	last             flow.Event
 	lastSegment      parcel
 	clientHost, host *netlab.Node
+	proxied          bool // the server's segments are not its kernel's
 }
 
-// span is the sequence space of a segment.
+// span is the sequence space of a segment. A SYN-ACK is another thing than the
+// SYN that it repeats when SYNs cross.
 type span struct {
-	seq  wire.Seq
-	size uint32
+	seq     wire.Seq
+	size    uint32
+	answers bool
 }
 
 // tick is what passes on the table's clock from one line to the next.
@@ -61,7 +65,7 @@ func newAct(t *testing.T, s *stage) *act {
 func actOn(t *testing.T, s *stage, port uint16) *act {
 	s.t = t
 	a := &act{
-		t: t, stage: s, table: flow.New(flow.Config{}), at: time.Date(2024, 3, 1, 12, 0, 0, 0, time.UTC),
+		t: t, stage: s, table: flow.New(flow.Config{}), copying: flow.New(flow.Config{Copies: true}), at: time.Date(2024, 3, 1, 12, 0, 0, 0, time.UTC),
 		client: netip.AddrPortFrom(s.ant.Addr(), 10000+port), server: netip.AddrPortFrom(s.apple.Addr(), port),
 		clientHost: s.ant, host: s.apple,
 	}
@@ -139,6 +143,7 @@ type line struct {
 	again, overtakes        bool
 	lost, held, unseen, out bool
 	release                 bool
+	any                     bool // whatever comes next, and nothing is expected of it
 }
 
 func parse(t *testing.T, text string) (l line) {
@@ -219,6 +224,9 @@ func (a *act) line(l line) {
 		return
 	}
 	p := a.take(l)
+	if l.from == flow.Client {
+		p.header.Src, p.segment.SrcPort = a.client.Addr(), a.client.Port() // as a NAT would
+	}
 	a.mute[l.from] = l.out
 	if l.again {
 		a.deaf = [2]bool{}
@@ -241,10 +249,19 @@ func (a *act) line(l line) {
 	}
 }
 
-// see shows a segment to the table.
+// see shows a segment to the tables.
 func (a *act) see(p parcel) {
+	a.t.Helper()
 	a.last = a.table.Add(a.at, &p.header, &p.segment, 0)
 	a.lastSegment = p
+	first := a.copying.Add(a.at, &p.header, &p.segment, 1)
+	if first.Copy || first.Steps != a.last.Steps || first.Client != a.last.Client || first.Server != a.last.Server || first.Shape != a.last.Shape {
+		a.t.Errorf("with copies: %v / %v %v, copy %v", first.Steps, first.Client, first.Server, first.Copy)
+	}
+	p.header.TTL-- // behind a router
+	if second := a.copying.Add(a.at, &p.header, &p.segment, 2); !second.Copy {
+		a.t.Errorf("not a copy: %v", second.Steps)
+	}
 }
 
 // take waits for a segment. Repetitions that nobody asked for are lost, for a
@@ -288,6 +305,9 @@ func (a *act) matches(l line, p parcel) bool {
 	if !a.known[l.from] && p.segment.Flags&wire.RST == 0 {
 		a.first[l.from], a.known[l.from] = p.segment.Seq, true
 	}
+	if l.any {
+		return true
+	}
 	const counted = wire.SYN | wire.FIN | wire.RST | wire.ACK
 	return p.segment.Flags&counted == l.flags && uint32(len(p.segment.Payload)) == l.length &&
 		(l.ack < 0 || a.relative(l.from.Peer(), p.segment.Ack) == l.ack)
@@ -300,7 +320,10 @@ func (a *act) repeats(from flow.Side, p parcel) bool {
 	return p.segment.Flags&wire.RST == 0 && p.segment.Len() > 0 && a.taken[from][spanOf(p)]
 }
 
-func spanOf(p parcel) span { return span{p.segment.Seq, p.segment.Len()} }
+func spanOf(p parcel) span {
+	const answer = wire.SYN | wire.ACK
+	return span{p.segment.Seq, p.segment.Len(), p.segment.Flags&answer == answer}
+}
 
 // pure reports whether a segment is an ACK and nothing else.
 func pure(p parcel) bool { return p.segment.Flags == wire.ACK && p.segment.Len() == 0 }
@@ -317,6 +340,9 @@ func (a *act) arrive(from flow.Side, p parcel) {
 		return
 	}
 	before := a.received(host)
+	if from == flow.Server {
+		p.header.Dst, p.segment.DstPort = a.inside.Addr(), a.inside.Port()
+	}
 	a.stage.deliver(from, p)
 	for deadline := time.Now().Add(patience); a.received(host) == before; {
 		if time.Now().After(deadline) {
@@ -349,12 +375,22 @@ func (a *act) received(host *netlab.Node) (n uint64) {
 // check compares what the table says with the script, and with the kernels.
 func (a *act) check(l line) {
 	a.t.Helper()
-	if got := fmt.Sprintf("%v / %v %v", a.last.Steps, a.last.Client, a.last.Server); got != l.want {
+	if got := fmt.Sprintf("%v / %v %v", a.last.Steps, a.last.Client, a.last.Server); got != l.want && !l.any {
 		a.t.Errorf("%s\n got %s", l.text, got)
 	}
 	a.stage.pump(a.mine)
 	a.kernel(l, flow.Client, a.clientHost, a.inside, a.server)
 	a.kernel(l, flow.Server, a.host, a.server, a.client)
+}
+
+// state is what the table says of the end that has an address. Its client is
+// the one whose SYN it saw first.
+func (a *act) state(side flow.Side) flow.State {
+	end := a.last.Connection.End(side)
+	if (side == flow.Client) != (end.Addr() == a.client) {
+		end = a.last.Connection.End(side.Peer())
+	}
+	return end.State()
 }
 
 // kernel compares a side's state with that of its own kernel, where the table
@@ -363,8 +399,8 @@ func (a *act) check(l line) {
 // seen and lost, which the table learns when one is sent again.
 func (a *act) kernel(l line, side flow.Side, host *netlab.Node, local, remote netip.AddrPort) {
 	a.t.Helper()
-	want := a.last.Connection.End(side).State()
-	if want == flow.Unknown || a.deaf[side] || a.mute[side] || len(a.held[side.Peer()]) > 0 {
+	want := a.state(side)
+	if side == flow.Server && a.proxied || want == flow.Unknown || a.deaf[side] || a.mute[side] || len(a.held[side.Peer()]) > 0 {
 		return
 	}
 	var got string
@@ -376,13 +412,30 @@ func (a *act) kernel(l line, side flow.Side, host *netlab.Node, local, remote ne
 		if slices.ContainsFunc(a.stage.lanes[side].queue, func(p parcel) bool { return !pure(p) && !a.repeats(side, p) }) {
 			return
 		}
-		must(a.t, host.Do(func() error {
-			socket, ok, err := sockdiag.Lookup(local, remote)
-			got = "closed"
-			if ok {
-				got = socket.State.String()
-			}
-			return err
-		}))
+		got = stateOf(a.t, host, local, remote)
+	}
+}
+
+// stateOf is the state of a kernel's socket.
+func stateOf(t *testing.T, host *netlab.Node, local, remote netip.AddrPort) (state string) {
+	t.Helper()
+	must(t, host.Do(func() error {
+		socket, ok, err := sockdiag.Lookup(local, remote)
+		state = "closed"
+		if ok {
+			state = socket.State.String()
+		}
+		return err
+	}))
+	return state
+}
+
+// awaitClosed waits until the server's kernel has forgotten the connection.
+func (a *act) awaitClosed() {
+	a.t.Helper()
+	for deadline := time.Now().Add(patience); stateOf(a.t, a.host, a.server, a.client) != "closed"; {
+		if time.Now().After(deadline) {
+			a.t.Fatal("the server's connection stands")
+		}
 	}
 }

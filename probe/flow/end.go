@@ -38,7 +38,7 @@ type End struct {
 	known                         bool      // whether it has sent a FIN is known
 	beyond                        wire.Seq  // up to there it says to have sent; valid if past
 	past                          bool
-	gone                          bool      // by a reset
+	gone                          bool // by a reset
 
 	last     trigger
 	ttl      uint8 // of its first segment; zero if not known
