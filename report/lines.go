@@ -44,7 +44,7 @@ func (l *lines) appendSight(b []byte, s *Sight) []byte {
 		p.origins = nil
 	}
 	p.fields = l.views.Fields && (!s.Text || s.Header != nil && s.Header.TTL != 0)
-	p.unsummed = s.Text
+	p.made = s.Text
 	b = p.appendIP(b, s.Datagram, len(s.Datagram)+s.Missing)
 	if !l.views.Bare {
 		b = l.appendNotes(b, s)

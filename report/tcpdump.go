@@ -41,8 +41,8 @@ type printer struct {
 	origins *origins
 	// fields adds those of both headers (tcpdump -v).
 	fields bool
-	// unsummed leaves checksums out: they are not those of the network.
-	unsummed bool
+	// made says that checksums and payloads are made up: they stay out.
+	made bool
 	// color makes flags stand out that do.
 	color bool
 }
@@ -57,7 +57,10 @@ const (
 // appendIP appends a datagram, of which d has been captured, and length is
 // what there was on the link.
 func (p *printer) appendIP(b, d []byte, length int) []byte {
-	if len(d) > 0 && d[0]>>4 != 4 {
+	switch {
+	case len(d) == 0:
+		return appendCut(b, "ip")
+	case d[0]>>4 != 4:
 		return appendOtherVersion(b, d[0]>>4)
 	}
 	b = append(b, "IP "...)
@@ -83,9 +86,12 @@ func (p *printer) appendIP(b, d []byte, length int) []byte {
 	}
 	d = d[:min(total, len(d))]
 	if p.fields {
-		b = p.appendIPFields(b, d, headerLen, total)
+		var ok bool
+		if b, ok = p.appendIPFields(b, d, headerLen, total); !ok {
+			return b
+		}
 	}
-	return p.appendPayload(b, d, d[min(headerLen, len(d)):], total-headerLen)
+	return p.appendPayload(b, d, headerLen, total-headerLen)
 }
 
 func appendOtherVersion(b []byte, version byte) []byte {
@@ -101,24 +107,32 @@ func appendCut(b []byte, protocol string) []byte {
 	return append(append(append(b, " [|"...), protocol...), ']')
 }
 
-// appendPayload appends what a datagram carries. length is how long the
-// header says that it is; payload may be shorter.
-func (p *printer) appendPayload(b, d, payload []byte, length int) []byte {
+// appendPayload appends what a datagram carries behind its header. length is
+// how long that says that it is; there may be less.
+func (p *printer) appendPayload(b, d []byte, headerLen, length int) []byte {
 	protocol := d[9]
 	fragment := binary.BigEndian.Uint16(d[6:])
 	if fragment&0x1fff != 0 {
 		return appendInt(append(appendAddrs(b, d), ": ip-proto-"...), int(protocol))
 	}
-	first := fragment&0x2000 != 0
+	if protocol != wire.ProtocolTCP && protocol != wire.ProtocolUDP {
+		b = append(appendAddrs(b, d), ": "...)
+	}
+	if len(d) < headerLen {
+		b = appendInt(append(b, " [remaining caplen("...), len(d))
+		b = appendInt(append(b, ") < header length("...), headerLen)
+		return appendCut(append(b, ")]"...), "ip")
+	}
+	payload, first := d[headerLen:], fragment&0x2000 != 0
 	switch protocol {
 	case wire.ProtocolTCP:
 		return p.appendTCP(b, d, payload, length, first)
 	case wire.ProtocolUDP:
 		return appendUDP(b, d, payload, length, first)
 	case wire.ProtocolICMP:
-		return p.appendICMP(append(appendAddrs(b, d), ": "...), payload, length, first)
+		return p.appendICMP(b, payload, length, first)
 	}
-	b = appendInt(append(appendAddrs(b, d), ":  ip-proto-"...), int(protocol))
+	b = appendInt(append(b, " ip-proto-"...), int(protocol))
 	return appendInt(append(b, ' '), length)
 }
 
@@ -184,7 +198,7 @@ func (p *printer) appendTCP(b, d, g []byte, length int, fragment bool) []byte {
 		b = appendInt(append(b, " [bad hdr length "...), headerLen)
 		return append(appendInt(append(b, " - too long, > "...), length), ']')
 	}
-	if p.fields && !p.unsummed && !fragment && len(g) >= length {
+	if p.fields && !p.made && !fragment && len(g) >= length {
 		b = appendTCPChecksum(b, d, g[:length])
 	}
 	length -= headerLen
@@ -201,17 +215,49 @@ func (p *printer) appendTCP(b, d, g []byte, length int, fragment bool) []byte {
 	if flags&wire.URG != 0 {
 		b = appendUint(append(b, ", urg "...), uint32(binary.BigEndian.Uint16(g[18:])))
 	}
-	if headerLen > tcpHeaderLen {
-		o := optionPrinter{
-			left: headerLen - tcpHeaderLen, captured: g[tcpHeaderLen:min(headerLen, len(g))],
-			flags: flags, base: wire.Seq(peer), whole: len(g) >= headerLen+length,
-		}
-		var ok bool
-		if b, ok = o.appendTo(b); !ok {
-			return b
-		}
+	o := optionPrinter{
+		left: headerLen - tcpHeaderLen, captured: g[tcpHeaderLen:],
+		flags: flags, base: wire.Seq(peer), whole: len(g) >= headerLen+length,
 	}
-	return appendInt(append(b, ", length "...), length)
+	b, ok := o.appendTo(b)
+	if !ok {
+		return b
+	}
+	b = appendInt(append(b, ", length "...), length)
+	switch {
+	case length == 0:
+	case len(g) < headerLen:
+		b = appendInt(append(b, " [remaining caplen("...), len(g))
+		return o.appendCut(append(appendInt(append(b, ") < header length("...), headerLen), ")]"...))
+	case flags&wire.RST != 0 && p.fields && !p.made:
+		return appendResetText(b, g[headerLen:], length)
+	}
+	return b
+}
+
+// appendResetText appends what a reset has to say (RFC 9293, Section 3.5.3),
+// or as much of it as was captured and as tcpdump shows.
+func appendResetText(b, text []byte, length int) []byte {
+	const enough = 30
+	if len(text) < length {
+		b = append(b, " [!RST"...)
+	} else {
+		b = append(b, " [RST"...)
+	}
+	if length > enough {
+		b = append(b, '+')
+	}
+	b = append(b, ' ')
+	for _, c := range text[:min(len(text), length, enough)] {
+		if c >= 0x80 {
+			b, c = append(b, "M-"...), c&0x7f
+		}
+		if c < ' ' || c == 0x7f {
+			b, c = append(b, '^'), c^0x40
+		}
+		b = append(b, c)
+	}
+	return append(b, ']')
 }
 
 // appendFlags appends the control bits.

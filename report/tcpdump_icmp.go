@@ -47,6 +47,9 @@ func (p *printer) appendICMP(b, message []byte, length int, fragment bool) []byt
 	}
 	quoted := message[8:]
 	total := int(binary.BigEndian.Uint16(quoted[2:]))
+	if total == 0 {
+		return appendCut(b, "icmp")
+	}
 	return p.appendIP(b, quoted[:min(total, len(quoted))], total)
 }
 

@@ -9,8 +9,9 @@ import (
 )
 
 // appendIPFields appends the fields of a datagram's header in the form of
-// tcpdump -v, and begins the second line.
-func (p *printer) appendIPFields(b, d []byte, headerLen, total int) []byte {
+// tcpdump -v, and begins the second line. It returns false if the captured
+// octets end within the options, and all has been said.
+func (p *printer) appendIPFields(b, d []byte, headerLen, total int) ([]byte, bool) {
 	tos, ttl, protocol := d[1], d[8], d[9]
 	b = strconv.AppendUint(append(b, "(tos 0x"...), uint64(tos), 16)
 	b = append(b, [...]string{"", ",ECT(1)", ",ECT(0)", ",CE"}[tos&3]...)
@@ -30,18 +31,25 @@ func (p *printer) appendIPFields(b, d []byte, headerLen, total int) []byte {
 	if stated != total {
 		b = append(appendInt(append(b, " [was "...), stated), ", presumed TSO]"...)
 	}
+	fault := noFault
 	if headerLen > ipHeaderLen {
-		b = append(b, ", options ("...)
-		b = appendIPOptions(b, d[ipHeaderLen:min(headerLen, len(d))], headerLen-ipHeaderLen)
+		b, fault = appendIPOptions(append(b, ", options ("...), d[ipHeaderLen:], headerLen-ipHeaderLen)
+		if fault == cutOption {
+			return appendCut(b, "ip"), false
+		}
 		b = append(b, ')')
 	}
-	if len(d) >= headerLen && !p.unsummed {
+	if len(d) >= headerLen && !p.made {
 		if got, want := wire.HeaderChecksum(d[:headerLen]); got != want {
 			b = strconv.AppendUint(append(b, ", bad cksum "...), uint64(got), 16)
 			b = append(strconv.AppendUint(append(b, " (->"...), uint64(want), 16), ")!"...)
 		}
 	}
-	return append(b, ")\n    "...)
+	b = append(b, ")\n    "...)
+	if fault != noFault {
+		return appendCut(append(appendAddrs(b, d), ": "...), "ip"), false
+	}
+	return b, true
 }
 
 // protocolName returns tcpdump's name for a protocol number.
@@ -162,37 +170,43 @@ func finalDestination(d []byte) (netip.Addr, bool) {
 	return netip.Addr{}, false
 }
 
-// appendIPOptions appends n octets of options, of which there may be less.
-func appendIPOptions(b, options []byte, n int) []byte {
+// appendIPOptions appends n octets of options. d is what has been captured of
+// them and of all behind: where an option says that it is shorter than what
+// it has to hold, tcpdump reads on. The fault is badOption where the capture
+// ends within an option, cutOption where it does before one's length.
+func appendIPOptions(b, d []byte, n int) ([]byte, optionFault) {
 	for first := true; n > 0; first = false {
 		if !first {
 			b = append(b, ',')
 		}
-		if len(options) == 0 {
-			return appendCut(b, "ip")
+		if len(d) == 0 {
+			return b, cutOption
 		}
-		kind, size := options[0], 1
+		kind, size := d[0], 1
 		b = appendIPOptionName(b, kind)
 		if kind != ipOptEnd && kind != ipOptNOP {
-			if len(options) < 2 {
-				return appendCut(b, "ip")
+			if len(d) < 2 {
+				return b, cutOption
 			}
-			if size = int(options[1]); size < 2 {
-				return appendBad(b, " [bad length ", size)
+			if size = int(d[1]); size < 2 {
+				return appendBad(b, " [bad length ", size), noFault
 			}
 		}
+		whole := size <= len(d)
 		switch {
 		case size > n:
-			return appendBad(b, " [bad length ", size)
-		case size > len(options):
-			return append(b, " [truncated-option]"...)
+			return appendBad(b, " [bad length ", size), noFault
 		case kind == ipOptEnd:
-			return b
+			return b, noFault
+		case whole:
+			b, whole = appendIPOptionValue(b, kind, d, size)
 		}
-		b = appendIPOptionValue(b, kind, options[:size])
-		options, n = options[size:], n-size
+		if !whole {
+			return append(b, " [truncated-option]"...), badOption
+		}
+		d, n = d[size:], n-size
 	}
-	return b
+	return b, noFault
 }
 
 // appendBad appends a number that cannot be.
@@ -224,89 +238,96 @@ func appendIPOptionName(b []byte, kind byte) []byte {
 	return appendInt(append(b, "unknown "...), int(kind))
 }
 
-// appendIPOptionValue appends what stands behind the name of a whole option.
-func appendIPOptionValue(b []byte, kind byte, o []byte) []byte {
+// appendIPOptionValue appends what stands behind the name of an option that d
+// begins with, and has whole; false if the capture ends within an address or
+// a stamp.
+func appendIPOptionValue(b []byte, kind byte, d []byte, size int) ([]byte, bool) {
 	switch kind {
 	case ipOptRecordRoute, ipOptLooseRoute, ipOptStrictRoute:
-		return appendRoute(b, o)
+		return appendRoute(b, d, size)
 	case ipOptTimestamp:
-		return appendIPTimestamps(b, o)
+		return appendIPTimestamps(b, d, size)
 	case ipOptRouterAlert:
-		if len(o) < 4 {
-			return appendBad(b, " [bad length ", len(o))
+		if size < 4 {
+			return appendBad(b, " [bad length ", size), true
 		}
-		if value := binary.BigEndian.Uint16(o[2:]); value != 0 {
-			return appendInt(append(b, " value "...), int(value))
+		if value := binary.BigEndian.Uint16(d[2:]); value != 0 {
+			return appendInt(append(b, " value "...), int(value)), true
 		}
 	}
-	return b
+	return b, true
 }
 
-// appendRoute appends a recorded or a source route. An address that may run
-// over the option's end is cut by whoever wrote it: it is not shown.
-func appendRoute(b, o []byte) []byte {
-	if len(o) < 3 {
-		return appendBad(b, " [bad length ", len(o))
+// appendRoute appends a recorded or a source route.
+func appendRoute(b, d []byte, size int) ([]byte, bool) {
+	if size < 3 {
+		return appendBad(b, " [bad length ", size), true
 	}
-	if (len(o)+1)&3 != 0 {
-		b = appendBad(b, " [bad length ", len(o))
+	if (size+1)&3 != 0 {
+		b = appendBad(b, " [bad length ", size)
 	}
-	pointer := int(o[2]) - 1
-	if pointer < 3 || (pointer+1)&3 != 0 || pointer > len(o)+1 {
-		b = appendBad(b, " [bad ptr ", int(o[2]))
+	pointer := int(d[2]) - 1
+	if pointer < 3 || (pointer+1)&3 != 0 || pointer > size+1 {
+		b = appendBad(b, " [bad ptr ", int(d[2]))
 	}
-	for at := 3; at+4 <= len(o); at += 4 {
-		b = appendAddr(append(b, ' '), o[at:at+4])
-		if pointer > at {
+	for at := 3; at < size; at += 4 {
+		if at+4 > len(d) {
+			return b, false
+		}
+		b = appendAddr(append(b, ' '), d[at:at+4])
+		if pointer < 0 || pointer > at { // tcpdump counts without sign
 			b = append(b, ',')
 		}
 	}
-	return b
+	return b, true
 }
 
 // appendIPTimestamps appends the timestamps that routers have left.
-func appendIPTimestamps(b, o []byte) []byte {
-	if len(o) < 4 {
-		return appendBad(b, "[bad length ", len(o))
+func appendIPTimestamps(b, d []byte, size int) ([]byte, bool) {
+	if size < 4 {
+		return appendBad(b, "[bad length ", size), true
 	}
 	b = append(b, " TS{"...)
-	form, hop := o[3]&0xf, 8
+	form, hop := d[3]&0xf, 8
 	if form == 0 {
 		hop = 4
 	}
-	if (len(o)-4)&(hop-1) != 0 {
-		b = appendBad(b, "[bad length ", len(o))
+	if (size-4)&(hop-1) != 0 {
+		b = appendBad(b, "[bad length ", size)
 	}
-	pointer := int(o[2]) - 1
-	if pointer < 4 || (pointer-4)&(hop-1) != 0 || pointer > len(o)+1 {
-		b = appendBad(b, "[bad ptr ", int(o[2]))
+	pointer := int(d[2]) - 1
+	if pointer < 4 || (pointer-4)&(hop-1) != 0 || pointer > size+1 {
+		b = appendBad(b, "[bad ptr ", int(d[2]))
 	}
-	at := 0
+	at := 4
 	switch form {
 	case 0:
-		b, at = append(b, "TSONLY"...), 4
+		b = append(b, "TSONLY"...)
 	case 1:
-		b, at = append(b, "TS+ADDR"...), 4
+		b = append(b, "TS+ADDR"...)
 	case 3:
-		b, at = append(b, "PRESPEC"...), 4
+		b = append(b, "PRESPEC"...)
 	default:
-		b = appendBad(b, "[bad ts type ", int(form))
+		b, at = appendBad(b, "[bad ts type ", int(form)), 0
 	}
-	for ; at > 0 && at+hop <= len(o); at += hop {
+	for before := " "; at > 0 && at < size; at += hop {
 		if pointer == at {
-			b = append(b, " ^"...)
+			before = " ^ "
 		}
-		b = appendUint(append(b, ' '), binary.BigEndian.Uint32(o[at+hop-4:]))
-		b = append(b, '@')
+		if at+hop > len(d) {
+			return b, false
+		}
+		b = appendUint(append(b, before...), binary.BigEndian.Uint32(d[at+hop-4:]))
+		b, before = append(b, '@'), " "
 		if hop == 8 {
-			b = appendAddr(b, o[at:at+4])
+			b = appendAddr(b, d[at:at+4])
 		}
 	}
 	if pointer == at {
 		b = append(b, " ^ "...)
 	}
-	if over := int(o[3] >> 4); over > 0 {
-		return append(appendInt(append(b, " ["...), over), " hops not recorded]} "...)
+	if over := int(d[3] >> 4); over > 0 {
+		return append(appendInt(append(b, " ["...), over), " hops not recorded]} "...), true
 	}
-	return append(b, '}')
+	return append(b, '}'), true
 }

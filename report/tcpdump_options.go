@@ -26,8 +26,8 @@ const (
 // that are odd: it reads as much as a kind is to have, whatever length the
 // option claims, and goes on behind that.
 type optionPrinter struct {
-	// left is how many octets of options there are still, of which captured
-	// has what the capture has.
+	// left is how many octets of options there are still; captured is what
+	// there is of them and of all behind.
 	left     int
 	captured []byte
 	flags    wire.Flags
@@ -42,7 +42,18 @@ type optionPrinter struct {
 // appendTo returns false where tcpdump ends the line: where the capture does,
 // and at an option whose length cannot be.
 func (o *optionPrinter) appendTo(b []byte) ([]byte, bool) {
+	if o.left == 0 {
+		return b, true
+	}
 	b = append(b, ", options ["...)
+	// Most segments have timestamps alone, aligned as RFC 7323, Appendix A
+	// has them.
+	const aligned = uint32(wire.OptNOP)<<24 | uint32(wire.OptNOP)<<16 | uint32(wire.OptTimestamps)<<8 | 10
+	if o.left == 12 && len(o.captured) >= 12 && binary.BigEndian.Uint32(o.captured) == aligned {
+		b = appendUint(append(b, "nop,nop,TS val "...), binary.BigEndian.Uint32(o.captured[4:]))
+		b = appendUint(append(b, " ecr "...), binary.BigEndian.Uint32(o.captured[8:]))
+		return append(b, ']'), true
+	}
 	for first := true; o.left > 0; first = false {
 		if !first {
 			b = append(b, ',')
@@ -73,7 +84,7 @@ func (o *optionPrinter) appendTo(b []byte) ([]byte, bool) {
 	return append(b, ']'), true
 }
 
-// optionFault is why a line ends within an option.
+// optionFault is why reading ends within an option.
 type optionFault uint8
 
 const (

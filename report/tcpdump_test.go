@@ -166,7 +166,7 @@ func ownCases() []segmentCase {
 	return []segmentCase{
 		{edited(syn(), 3, 0), "IP 10.0.1.2.40000 > 10.0.2.2.80: Flags [S], seq 1000, win 64240, options [mss 1460,sackOK,TS val 7 ecr 0,nop,wscale 7], length 0"},
 		{edited(syn(), 0, 0x65), "IP6, wrong link-layer encapsulation (invalid)"},
-		{nil, "IP  [|ip]"},
+		{nil, " [|ip]"},
 		{[]byte{0x45}, "IP  [|ip]"},
 	}
 }
