@@ -12,6 +12,7 @@ import (
 //
 //	STEP, STEP; client STATE, server STATE; REMARK; REMARK
 //
+// or why it is not followed.
 // Steps and states have the words of package flow.
 type annotator struct {
 	steps, states []finding.Word
@@ -29,7 +30,7 @@ func newAnnotator(v Views) annotator {
 func (a *annotator) appendTo(b []byte, s *Sight) []byte {
 	e := s.Event
 	if e == nil {
-		return b
+		return append(b, s.Note...)
 	}
 	start := len(b)
 	if e.Copy {

@@ -27,8 +27,10 @@ type Sight struct {
 	// are cut short or wrong.
 	Header  *wire.Header
 	Segment *wire.Segment
-	// Event is what the segment does in its connection; nil where Segment is.
+	// Event is what the segment does in its connection; nil where it is not
+	// followed, and then Note may say why.
 	Event *flow.Event
+	Note  string
 	// Text says that this was read from tcpdump's text, which lacks most of
 	// the octets: those of Datagram are made up where it does, and payloads
 	// are zeros.

@@ -66,7 +66,7 @@ func ownFlags(flags []cli.Flag) []string {
 	common := slices.Concat(generalFlags(), wireFlags(""))
 	var names []string
 	for _, f := range flags {
-		if flagNamed(common, f.Names()[0]) == nil {
+		if known := flagNamed(common, f.Names()[0]); known == nil || !slices.Equal(known.Names(), f.Names()) {
 			names = append(names, f.Names()...)
 		}
 	}

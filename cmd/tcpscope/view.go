@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"net/netip"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -175,22 +176,57 @@ func (v *viewing) show(p *packet) (done bool, err error) {
 	return v.sight.N == v.count, v.failure
 }
 
-// follow reads a datagram's headers, and finds out what the segment does.
+// follow reads a datagram's headers, and finds out what the segment does, or
+// why that cannot be said.
 func (v *viewing) follow(p *packet) {
 	header, payload, err := wire.ParseHeader(p.datagram)
 	v.header = header
 	v.sight.Header = &v.header
-	if header.Protocol != wire.ProtocolTCP || header.FragOffset != 0 || err != nil && !cut(err) || v.segment.Parse(payload) != nil {
+	switch {
+	case err != nil && !cut(err):
+		v.sight.Note = "malformed: its receiver drops it"
+		return
+	case header.Protocol != wire.ProtocolTCP:
+		return
+	case header.FragOffset != 0:
+		v.sight.Note = "a later fragment: not followed"
 		return
 	}
+	if err := v.segment.Parse(payload); err != nil {
+		v.sight.Note = "malformed: its receiver drops it"
+		if cut(err) {
+			v.sight.Note = "its header is not all here: not followed"
+		}
+		return
+	}
+	v.sight.Segment = &v.segment
 	if p.text != nil && !p.text.complete(v.table, &v.header, &v.segment) {
+		v.sight.Note = "without a sequence number: not followed"
+		return
+	}
+	sum := wire.Unverified
+	if p.text == nil || p.text.Datagram != nil {
+		sum = wire.VerifyTCP(p.datagram)
+	}
+	if sum == wire.Invalid && v.damaged() {
+		v.sight.Note = "bad checksum: its receiver drops it"
 		return
 	}
 	v.event = v.table.Add(p.at, &v.header, &v.segment, p.place)
-	v.sight.Segment, v.sight.Event = &v.segment, &v.event
+	v.sight.Event = &v.event
+	if sum == wire.Valid {
+		v.event.Connection.Vouch(v.event.From)
+	}
 	if v.event.New {
 		v.met.Add(1)
 	}
+}
+
+// damaged reports whether the segment, whose checksum is wrong, comes from an
+// end that is known to make good ones.
+func (v *viewing) damaged() bool {
+	c, side := v.table.Find(netip.AddrPortFrom(v.header.Src, v.segment.SrcPort), netip.AddrPortFrom(v.header.Dst, v.segment.DstPort))
+	return c != nil && c.Vouched(side)
 }
 
 // cut reports whether err says only that a datagram is not all there.

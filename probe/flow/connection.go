@@ -18,6 +18,7 @@ type Connection struct {
 	last     time.Time
 	segments uint64
 	copies   uint64
+	vouched  [2]bool
 
 	// The handshake.
 	attempted, stands bool // a SYN was seen; both SYNs are acknowledged

@@ -346,6 +346,7 @@ func TestRecycle(t *testing.T) {
 		}
 	}})
 	h, g := exchange()
+	g[0].Flags, g[0].Payload = wire.SYN, nil
 	at := start()
 	flood := func() {
 		g[0].SrcPort++
