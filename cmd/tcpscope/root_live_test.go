@@ -86,7 +86,15 @@ func TestLiveTUN(t *testing.T) {
 	go io.Copy(ant, apple)
 	go io.Copy(apple, ant)
 	place := place{name: "tun", target: "10.9.0.2", open: 80, ttl: 64}
-	place.check(t, scanFrom(t, lab.Host("ant"), "syn", place.ports(), place.target))
+	undisturbed(t, func() bool {
+		s := scanFrom(t, lab.Host("ant"), "syn", place.ports(), place.target)
+		// The path is this process. While it stands still, ant tries again.
+		if found := s.ports(); found[place.open].Tries > 1 || found[7].Tries > 1 {
+			return false
+		}
+		place.check(t, s)
+		return true
+	})
 }
 
 // tun makes a TUN device in a host and returns its other end.

@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -56,35 +57,77 @@ type contender struct {
 
 // TestRTTCost holds the processor time of a thousand targets against that of
 // a C program, the first contender, that sends and receives the same segments.
+// What else the machine does weighs on all of them in turn: the median of three
+// rounds counts, and of up to five where those do not yet satisfy.
 func TestRTTCost(t *testing.T) {
-	const rounds, mostTime, mostGrowth = 3, 1.5, 1.1
+	const enough, most = 3, 5
 	lab := netlab.Start(t, netlab.Pair())
 	ant, apple := lab.Host("ant"), lab.Host("apple")
 	network := netip.MustParsePrefix("10.9.0.0/22")
 	lead(t, ant, apple, network)
 	all := contenders(t, ant.Addr(), network.Addr().Next())
-	costs := make([][]cost, len(all))
-	for range rounds {
-		for i, c := range all {
-			costs[i] = append(costs[i], c.run(t, ant))
+	costs := make([][]cost, len(all)) // by contender, in rounds
+	for round := 1; ; round++ {
+		err := addRound(t, ant, all, costs)
+		if rounds := len(costs[0]); rounds < enough {
+			err = errors.Join(err, fmt.Errorf("%d of %d rounds count", rounds, round))
+		} else {
+			err = judgeCosts(all, costs)
 		}
+		switch {
+		case err == nil:
+			return
+		case round == most:
+			t.Fatal(err)
+		}
+		t.Logf("round %d: %v", round, err)
 	}
+}
+
+// addRound lets all do the work once. The round counts if all of them did all
+// of it: a machine that stands still for a second makes answers late.
+func addRound(t *testing.T, host *netlab.Node, all []contender, costs [][]cost) error {
+	t.Helper()
+	var round []cost
+	for _, c := range all {
+		k, err := c.run(t, host)
+		if err != nil {
+			return err
+		}
+		round = append(round, k)
+		t.Logf("%-15s %.2f s user, %.2f s system, %.2f times C's; %.2f s in all; %d KiB after 3 s, %d KiB at the end", c.name,
+			k.user.Seconds(), k.system.Seconds(), k.own()/round[0].own(), k.machine.Seconds(), k.early, k.late)
+	}
+	for i, k := range round {
+		costs[i] = append(costs[i], k)
+	}
+	return nil
+}
+
+// judgeCosts returns what in ours takes too much.
+func judgeCosts(all []contender, costs [][]cost) error {
+	const mostTime, mostGrowth = 1.5, 1.1
+	median := func(of func(round int) float64) float64 {
+		var values []float64
+		for round := range costs[0] {
+			values = append(values, of(round))
+		}
+		slices.Sort(values)
+		return values[len(values)/2]
+	}
+	var errs []error
 	for i, c := range all {
-		var ratios []float64
-		for round, k := range costs[i] {
-			base := costs[0][round]
-			ratios = append(ratios, k.own()/base.own())
-			t.Logf("%-15s %.2f s user, %.2f s system, %.2f times C's; %.2f s in all; %d KiB after 3 s, %d KiB at the end", c.name,
-				k.user.Seconds(), k.system.Seconds(), ratios[round], k.machine.Seconds(), k.early, k.late)
-			if growth := float64(k.late) / float64(k.early); c.ours && growth > mostGrowth {
-				t.Errorf("%s: memory grows from %d to %d KiB", c.name, k.early, k.late)
-			}
+		if !c.ours {
+			continue
 		}
-		slices.Sort(ratios)
-		if median := ratios[len(ratios)/2]; c.ours && median > mostTime {
-			t.Errorf("%s takes %.2f times the processor time of C, want %v at most", c.name, median, mostTime)
+		if ratio := median(func(round int) float64 { return costs[i][round].own() / costs[0][round].own() }); ratio > mostTime {
+			errs = append(errs, fmt.Errorf("%s takes %.2f times the processor time of C, want %v at most", c.name, ratio, mostTime))
+		}
+		if growth := median(func(round int) float64 { return float64(costs[i][round].late) / float64(costs[i][round].early) }); growth > mostGrowth {
+			errs = append(errs, fmt.Errorf("%s: memory grows to %.2f times what it was after 3 s, want %v at most", c.name, growth, mostGrowth))
 		}
 	}
+	return errors.Join(errs...)
 }
 
 // contenders are the C program, with every SYN at its own time and, for
@@ -122,8 +165,8 @@ func contenders(t *testing.T, source, first netip.Addr) []contender {
 	}
 }
 
-// run does the work once.
-func (c contender) run(t *testing.T, host *netlab.Node) (k cost) {
+// run does the work once. The error says that it was not all done.
+func (c contender) run(t *testing.T, host *netlab.Node) (k cost, err error) {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "out")
 	out, err := os.Create(name)
@@ -151,9 +194,9 @@ func (c contender) run(t *testing.T, host *netlab.Node) (k cost) {
 		t.Fatal(err)
 	}
 	if n := len(regexp.MustCompile(c.wanted).FindAll(text, -1)); n != c.times {
-		t.Errorf("%s: %q %d times in its output, want %d", c.name, c.wanted, n, c.times)
+		err = fmt.Errorf("%s: %q %d times in its output, want %d", c.name, c.wanted, n, c.times)
 	}
-	return k
+	return k, err
 }
 
 // idleTime is how long the processors have had nothing to do since they

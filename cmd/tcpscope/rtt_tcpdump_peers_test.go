@@ -4,6 +4,7 @@ package main
 
 import (
 	"bufio"
+	"fmt"
 	"io"
 	"net/netip"
 	"os"
@@ -24,6 +25,9 @@ import (
 
 // reference is a running tcpdump, whose stamps count as the truth.
 type reference struct {
+	// end stops it. The error says that something has escaped it.
+	end func() error
+
 	mu sync.Mutex
 	// handshakes are those to each destination port, in the order of their
 	// SYNs.
@@ -43,8 +47,7 @@ type initial struct {
 	iss      wire.Seq
 }
 
-// observe starts tcpdump on a device of a host, and stops it when the test ends.
-// Then nothing must have escaped it.
+// observe starts tcpdump on a device of a host.
 func observe(t *testing.T, host *netlab.Node, device string) *reference {
 	t.Helper()
 	cmd := exec.Command("tcpdump", "-i", device, "-n", "-s", "128", "-B", "16384", "-U",
@@ -68,14 +71,16 @@ func observe(t *testing.T, host *netlab.Node, device string) *reference {
 	r := &reference{handshakes: make(map[uint16][]*handshake), last: make(map[initial]*handshake)}
 	read := make(chan error, 1)
 	go func() { read <- r.read(stdout) }()
-	t.Cleanup(func() {
+	r.end = sync.OnceValue(func() error {
 		cmd.Process.Signal(os.Interrupt)
 		err := <-read
 		last, _ := io.ReadAll(words)
 		if cmd.Wait() != nil || err != nil || !strings.Contains(string(last), "\n0 packets dropped by kernel") {
-			t.Errorf("tcpdump: %s%v", last, err)
+			return fmt.Errorf("tcpdump: %s%v", last, err)
 		}
+		return nil
 	})
+	t.Cleanup(func() { _ = r.end() })
 	return r
 }
 
