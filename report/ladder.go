@@ -78,6 +78,9 @@ func (l *ladder) draw(t *talk, r *rung) {
 	case !t.drawn.begun:
 		l.title(t, r)
 	case l.last != t:
+		if l.last == nil { // the end of another stands above
+			l.gap()
+		}
 		l.ends(t)
 	}
 	l.last = t
@@ -94,9 +97,13 @@ func over(s flow.State) bool { return s == flow.Closed || s == flow.TimeWait }
 // foot closes a connection's ladder, unless nothing has happened since that was
 // done.
 func (l *ladder) foot(t *talk) {
-	if !t.told {
-		l.story(t)
+	if t.told {
+		return
 	}
+	if l.Views.Live && l.last != t {
+		l.gap()
+	}
+	l.story(t)
 	t.told, l.last = true, nil
 }
 

@@ -46,12 +46,17 @@ func (p *pen) flush() error {
 	return err
 }
 
-// title begins a connection's ladder, or goes on with one that was broken off.
-func (p *pen) title(t *talk, first *rung) {
+// gap sets what follows off from what stands above.
+func (p *pen) gap() {
 	if p.lines {
 		p.buf = append(p.buf, '\n')
 	}
 	p.lines = true
+}
+
+// title begins a connection's ladder, or goes on with one that was broken off.
+func (p *pen) title(t *talk, first *rung) {
+	p.gap()
 	text := "#" + strconv.Itoa(t.n)
 	if t.drawn.begun {
 		text += ", continued"
@@ -89,7 +94,8 @@ func (p *pen) ends(t *talk) {
 func (p *pen) row(time, client, between, server string, s style) {
 	b := p.buf
 	start := len(b)
-	b = append(b, p.paint(dim, right(time, timeColumns))...)
+	b = append(b, strings.Repeat(" ", max(timeColumns-len(time), 0))...)
+	b = append(b, p.paint(dim, time)...)
 	b = append(b, ' ')
 	b = append(b, p.paint(bold, client)...)
 	b = append(b, strings.Repeat(" ", max(stateColumns-len(client), 0)+1)...)
@@ -130,7 +136,7 @@ func (p *pen) aside(text string) {
 
 // broken ends a ladder that goes on below.
 func (p *pen) broken() {
-	p.aside("no room to wait for more: it goes on below")
+	p.aside("no room to wait: it goes on below")
 }
 
 // indent is what stands before the text in an arrow, but for its head.
@@ -157,7 +163,7 @@ func (p *pen) arrow(r *rung) (arrow string, below []string) {
 	if rest != "" && remark != "" {
 		rest += ", "
 	}
-	if rest+remark != "" && (rest != "" || len(label)+len(" - ")+len(remark) > room) {
+	if rest+remark != "" && (rest != "" || len(label)+1+len(remark) > room) {
 		below = strings.Split(strings.TrimSuffix(Wrap(rest+remark, "", room), "\n"), "\n")
 		remark = ""
 	}
@@ -177,8 +183,10 @@ func shaft(r *rung, label, remark string) string {
 	}
 	text := label + " "
 	if remark != "" {
-		fill := lane - 2*len(indent) - len(label) - len(remark) - len("  ")
-		text += strings.Repeat(line, max(fill, 1)) + " " + remark + " "
+		if fill := lane - 2*len(indent) - len(label) - len(remark) - len("  "); fill > 0 {
+			text += strings.Repeat(line, fill) + " "
+		}
+		text += remark + " "
 	}
 	if r.from == flow.Client {
 		return line + line + " " + text + strings.Repeat(line, max(lane-len(indent)-len(text)-1, 0)) + ">"

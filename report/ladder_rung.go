@@ -152,6 +152,12 @@ func (r *rung) remark() string {
 		case flow.Data, flow.Acknowledgement, flow.Gap:
 		case flow.ResetStep, flow.StrayReset:
 			words = append(words, spoken(step)+" ("+r.shape.String()+")")
+		case flow.Close3, flow.Close4:
+			word := spoken(step)
+			if n := len(words); n > 0 && strings.HasPrefix(words[n-1], "close ") {
+				word = strings.TrimPrefix(word, "close ") // close 2/4, 3/4
+			}
+			words = append(words, word)
 		default:
 			words = append(words, spoken(step))
 		}
@@ -168,7 +174,7 @@ func spoken(s flow.Step) string {
 	return name
 }
 
-// state is the name of a state as the RFC's figures write it. What nobody
+// stateName is the name of a state as the RFC's figures write it. What nobody
 // knows is no state.
 func stateName(s flow.State) string {
 	if s == flow.Unknown {

@@ -28,7 +28,7 @@ func closeStory(c *flow.Connection) string {
 		return kind.String() + " close: " + closers(c)
 	case flow.ByReset:
 		if r, ok := c.Reset(); ok {
-			return "reset by the " + r.From.String() + sinceBegin(c, r)
+			return "reset by the " + r.From.String()
 		}
 	case flow.OneSided:
 		for _, s := range [...]flow.Side{flow.Client, flow.Server} {
@@ -118,14 +118,14 @@ func troubles(c *flow.Connection) []string {
 		list = append(list, "PAWS trouble, "+Plural(int64(n), "time")+": "+meaningOf(finding.Steps(), flow.PAWSTrouble.String()))
 	}
 	if r, ok := c.Reset(); ok {
-		list = append(list, resetStory(r))
+		list = append(list, resetStory(c, r))
 	}
 	return list
 }
 
-// resetStory says what kind of machine made a reset.
-func resetStory(r flow.Reset) string {
-	text := "reset by the " + r.From.String() + ", " + r.Shape.String() + ": " + meaningOf(finding.Shapes(), r.Shape.String())
+// resetStory says when a reset came, and what kind of machine makes such.
+func resetStory(c *flow.Connection, r flow.Reset) string {
+	text := "reset by the " + r.From.String() + sinceBegin(c, r) + " (" + r.Shape.String() + "): " + meaningOf(finding.Shapes(), r.Shape.String())
 	if r.TTL != 0 && r.EndTTL != 0 && r.TTL != r.EndTTL {
 		text += "; its TTL is " + strconv.Itoa(int(r.TTL)) + " where that end's first segment had " + strconv.Itoa(int(r.EndTTL)) + ": something on the path made it"
 	}
