@@ -65,18 +65,19 @@ func (a *assembly) take(seq wire.Seq, octets []byte, length uint32, tell func(Pi
 	switch {
 	case length == 0:
 		return
-	case !ok || a.aborted || at+int64(length) <= 0:
-		a.outside(uint64(length), tell)
+	case !ok || a.aborted:
+		a.aside(PieceOutside, uint64(length), tell)
 		return
 	case at < 0:
-		a.outside(uint64(-at), tell)
-		octets = octets[min(len(octets), int(-at)):]
-		length -= uint32(-at)
+		early := min(uint32(-at), length)
+		a.aside(PieceEarly, uint64(early), tell)
+		octets = octets[min(len(octets), int(early)):]
+		length -= early
 		at = 0
 	}
 	s := span{uint64(at), uint64(at) + uint64(length)}
 	if a.hasFIN && s.to > a.fin {
-		a.outside(s.to-max(a.fin, s.from), tell)
+		a.aside(PieceOutside, s.to-max(a.fin, s.from), tell)
 		s.to = max(a.fin, s.from)
 		octets = octets[:min(uint64(len(octets)), s.to-s.from)]
 	}
@@ -127,8 +128,9 @@ func (a *assembly) forgetLoss(i int) {
 	a.losses--
 }
 
-func (a *assembly) outside(n uint64, tell func(Piece)) {
-	tell(Piece{Kind: PieceOutside, From: a.side, Offset: a.next, Length: n})
+// aside tells of octets that are not of the stream.
+func (a *assembly) aside(kind PieceKind, n uint64, tell func(Piece)) {
+	tell(Piece{Kind: kind, From: a.side, Offset: a.next, Length: n})
 }
 
 // wait remembers octets that others must come before. Where there are some

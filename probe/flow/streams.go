@@ -31,8 +31,9 @@ const (
 	// PieceChanged is octets that were sent again and are not what they were.
 	// The first count.
 	PieceChanged
-	// PieceOutside is octets that nobody was given: after a reset or a FIN, or
-	// from before the first that was told.
+	// PieceEarly is octets from before the first that was told.
+	PieceEarly
+	// PieceOutside is octets after a reset or a FIN, which nobody was given.
 	PieceOutside
 	// PieceEnd says that a FIN ends what the side has to say.
 	PieceEnd

@@ -26,6 +26,8 @@ func (w *teller) tell(p Piece) {
 		fmt.Fprintf(b, "[late %d: %s]", p.Offset, p.Octets)
 	case PieceChanged:
 		fmt.Fprintf(b, "[%d changed]", p.Length)
+	case PieceEarly:
+		fmt.Fprintf(b, "[%d early]", p.Length)
 	case PieceOutside:
 		fmt.Fprintf(b, "[%d outside]", p.Length)
 	case PieceEnd:
@@ -92,7 +94,7 @@ func TestStreams(t *testing.T) {
 		{"after the FIN", opening + "> F. 101+3 ack 301 =abc\n> . 104+9 ack 301 =and more\n> F. 101+3 ack 301 =abc", "abc[end][9 outside]", ""},
 		{"after a reset", opening + "> . 104+3 ack 301 =def\n< R 301 win 0\n> . 101+3 ack 301 =abc\n< . 301+2 ack 104 =OK", "[3 missing]def[3 outside]", "[2 outside]"},
 		{"a reset that nobody believes", opening + "< R 9999\n> . 101+3 ack 301 =abc", "abc", ""},
-		{"joined late", "> . 500+3 ack 900 =abc\n< . 903+2 ack 503 =OK\n> . 503+1 ack 905 =d\n> . 498+5 ack 905 =XYabc", "abcd[2 outside]", "[3 missing]OK"},
+		{"joined late", "> . 500+3 ack 900 =abc\n< . 903+2 ack 503 =OK\n> . 503+1 ack 905 =d\n> . 498+5 ack 905 =XYabc", "abcd[2 early]", "[3 missing]OK"},
 		{"joined late, at an acknowledgement", "< . 900 ack 500\n> . 510+1 ack 900 =k\n< . 900 ack 511", "[10 missing]k", ""},
 		{"with the SYN", "> S 100+3 =abc\n< S. 300+2 ack 104 =OK\n> . 104+1 ack 303 =d", "abcd", "OK"},
 		{"with the SYN, not accepted", "> S 100+3 =abc\n< S. 300 ack 101\n> . 101+3 ack 301 =abc", "abc", ""},
