@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 
@@ -39,6 +40,21 @@ func (l *textLine) complete(t *flow.Table, h *wire.Header, g *wire.Segment) bool
 	return l.SeqOrigin == capture.OriginInferred
 }
 
+// learn notes which names stand for which made-up addresses.
+func (l *textLine) learn(known names) {
+	for addr, name := range map[netip.Addr]string{l.Header.Src: l.SrcName, l.Header.Dst: l.DstName} {
+		if name != "" && len(known) < maxNames {
+			known[addr] = name
+		}
+	}
+}
+
+// maxNames bounds the memory for names of hosts.
+const maxNames = 1 << 16
+
+// named is an endpoint whose address is not known.
+func named(host string, port uint16) string { return fmt.Sprintf("%s:%d", host, port) }
+
 // amend takes out of a record what was made up, and puts in what the line
 // says besides, and the number that complete has found; g is nil if it has not.
 func (l *textLine) amend(r finding.Record, g *wire.Segment) finding.Record {
@@ -55,6 +71,12 @@ func (l *textLine) amend(r finding.Record, g *wire.Segment) finding.Record {
 		r = r.Set("seq", uint32(g.Seq))
 	case l.SeqOrigin == capture.OriginNone:
 		r = r.Set("seq", nil)
+	}
+	if l.SrcName != "" {
+		r = r.Set("from", named(l.SrcName, l.Segment.SrcPort))
+	}
+	if l.DstName != "" {
+		r = r.Set("to", named(l.DstName, l.Segment.DstPort))
 	}
 	if len(l.Unread) > 0 {
 		r = r.Set("options", slices.Concat(r.List("options"), l.Unread))

@@ -110,6 +110,7 @@ type viewing struct {
 
 	shown, met atomic.Int64 // segments, connections
 	last       time.Time
+	names      names  // of hosts in text
 	note       string // what the record of the capture file says
 	failure    error  // of showing a connection that the table let go of
 
@@ -122,7 +123,7 @@ type viewing struct {
 // beginView opens the outputs. Copies says whether one segment may be seen in
 // more than one place.
 func (p *program) beginView(ctx context.Context, asked viewed, copies bool) (*viewing, error) {
-	v := &viewing{viewed: asked}
+	v := &viewing{viewed: asked, names: names{}}
 	for _, o := range asked.settings.outputs {
 		v.objects = v.objects || slices.Contains([]report.Format{report.FormatJSON, report.FormatJSONL, report.FormatCSV}, o.Format)
 	}
@@ -155,6 +156,7 @@ func (v *viewing) show(p *packet) (done bool, err error) {
 	}
 	v.follow(p)
 	if p.text != nil {
+		p.text.learn(v.names)
 		v.sight.Text, v.sight.Relative = p.text.madeUp(), p.text.relative()
 	}
 	if err := v.job.report.Sight(&v.sight); err != nil {
@@ -257,7 +259,14 @@ func (v *viewing) record(p *packet) finding.Record {
 func (v *viewing) leave(c *flow.Connection) {
 	err := v.job.report.Leave(c)
 	if err == nil && v.objects {
-		err = v.job.report.Write(c.Record())
+		record := c.Record()
+		for side, field := range [...]string{flow.Client: "client", flow.Server: "server"} {
+			end := c.End(flow.Side(side)).Addr()
+			if name := v.names[end.Addr()]; name != "" {
+				record = record.Set(field, named(name, end.Port()))
+			}
+		}
+		err = v.job.report.Write(record)
 	}
 	if v.failure == nil {
 		v.failure = err
