@@ -12,7 +12,7 @@ import (
 // Octets are octets without a history, as people paste them, and what they
 // are taken for.
 type Octets struct {
-	// Title says which they are, "dump 2 of 3"; "" if there are no others.
+	// Title says which they are, "Dump 2 of 3"; "" if there are no others.
 	Title string
 	// Note says how it is known what they are; "" where that goes without
 	// saying.
@@ -101,7 +101,7 @@ func (p picture) heading(d *dissection) string {
 	o := d.octets
 	text := Plural(int64(len(o.All)), "octet") + ": " + strings.Join(d.layers, ", ")
 	if o.Title != "" {
-		text = o.Title + ", " + text
+		text = "=== " + o.Title + ", " + text
 	}
 	text = p.paint(bold, text) + "\n"
 	if o.Layer == wire.LayerIPv4 {

@@ -31,7 +31,7 @@ func (d *dissection) icmp(b []byte, at int, checksum wire.Checksum) {
 		return
 	}
 	if err != nil {
-		d.remain("the message's data", at+8, b[8:])
+		d.remain("Data", at+8, b[8:])
 		return
 	}
 	if len(message.Original) == 0 {
@@ -39,10 +39,9 @@ func (d *dissection) icmp(b []byte, at int, checksum wire.Checksum) {
 		return
 	}
 	if message.Original[0]>>4 != 4 {
-		d.remain("quoted, but no IPv4", at+8, message.Original)
+		d.remain("Quoted, but no IPv4", at+8, message.Original)
 		return
 	}
-	d.layers = append(d.layers, "quoting")
 	d.ipv4(message.Original, at+8, "ICMP")
 }
 

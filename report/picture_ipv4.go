@@ -10,16 +10,16 @@ import (
 // ipv4 takes a datagram apart that begins at an offset. quoted names the
 // message that quotes it, "" for none: then it may end anywhere.
 func (d *dissection) ipv4(b []byte, at int, quoted string) {
-	ip, payload, _ := wire.ParseHeader(b)
+	ip, payload, _ := wire.ParseHeader(versionFour(b))
 	length := min(len(b), 20)
 	if n := 4 * int(ip.IHL); n >= 20 && n <= len(b) {
 		length = n
 	}
-	name := "IPv4 header"
-	d.layers = append(d.layers, "IPv4")
+	name, layer := "IPv4 header", "IPv4"
 	if quoted != "" {
-		name = "quoted " + name
+		name, layer = "Quoted "+name, "quoting "+layer
 	}
+	d.layers = append(d.layers, layer)
 	h := d.header(name, "RFC 791, Section 3.1", at, b[:length])
 	h.versionAndLengths(&ip, len(b), quoted != "")
 	h.fragmentation(&ip)
@@ -36,9 +36,18 @@ func (d *dissection) ipv4(b []byte, at int, quoted string) {
 	}
 	total := int(ip.TotalLen)
 	if total >= length && total < len(b) {
-		d.remain("behind the datagram (padding of the link, or a checksum)", at+total, b[total:])
+		d.remain("Behind the datagram, perhaps padding", at+total, b[total:])
 	}
 	d.carried(&ip, b, payload, at+len(b)-len(b[length:]), quoted)
+}
+
+// versionFour returns a header with the version that it should have, so that
+// it can be read whatever it has.
+func versionFour(b []byte) []byte {
+	if len(b) == 0 || b[0]>>4 == 4 {
+		return b
+	}
+	return append([]byte{4<<4 | b[0]&0xf}, b[1:]...)
 }
 
 // carried goes on with what a datagram carries.
@@ -47,7 +56,7 @@ func (d *dissection) carried(ip *wire.Header, datagram, payload []byte, at int, 
 	switch {
 	case ip.FragOffset != 0:
 		d.layers = append(d.layers, "a later fragment")
-		d.remain("the fragment's part of "+carriedName(ip.Protocol), at, payload)
+		d.remain("The fragment's part of "+carriedName(ip.Protocol), at, payload)
 	case ip.Protocol == wire.ProtocolTCP:
 		d.tcp(payload, at, carrier{ip: ip, datagram: datagram, whole: complete, quoted: quoted})
 	case ip.Protocol == wire.ProtocolICMP && quoted == "":
@@ -65,6 +74,9 @@ func (d *dissection) carried(ip *wire.Header, datagram, payload []byte, at int, 
 // versionAndLengths takes the first word.
 func (h *header) versionAndLengths(ip *wire.Header, there int, quoted bool) {
 	h.field(4, "Version", "version", justNumber)
+	if len(h.octets) > 0 && h.octets[0]>>4 != 4 {
+		h.fault("not 4, so this is no IPv4 header, or none begins here")
+	}
 	h.field(4, "IHL", "header length", func(v uint64) (string, string) {
 		return "", sentence(fmt.Sprintf("%d words: %d octets", v, 4*v), optionRoom(4*int(v)-20))
 	})
@@ -140,6 +152,10 @@ func className(dscp uint64) string {
 	switch class, drop := dscp>>3, dscp>>1&3; {
 	case dscp == 0:
 		return "0: best effort"
+	case dscp == 4:
+		return "4: low delay, as the octet was read of old (RFC 1349)"
+	case dscp == 2:
+		return "2: high throughput, as the octet was read of old (RFC 1349)"
 	case dscp == 46:
 		return "46: EF, expedited forwarding (RFC 3246)"
 	case dscp == 44:
@@ -296,7 +312,7 @@ func (h *header) ipOptions(b []byte) {
 		option := b[at : at+length]
 		name := string(appendIPOptionName(nil, kind))
 		h.drawOption(name, option)
-		h.lines = append(h.lines, line{at: h.at + 20 + at, raw: option, name: "option", text: fmt.Sprintf("kind %d, length %d: %s", kind, length, name)})
+		h.lines = append(h.lines, line{at: h.at + 20 + at, raw: option, name: "option", text: fmt.Sprintf("kind %d, length %d: %s", kind, length, ipOptionMeaning(kind))})
 		if malformed {
 			h.fault("its length does not fit into the header")
 		}
@@ -328,4 +344,29 @@ func (h *header) drawOctets(title string, octets []byte) {
 		h.boxes[len(h.boxes)-1].value = fmt.Sprintf("%x", octets[:n])
 		octets, title = octets[n:], ""
 	}
+}
+
+// ipOptionMeaning says what an option is for.
+func ipOptionMeaning(kind byte) string {
+	switch kind {
+	case ipOptEnd:
+		return "the list ends"
+	case ipOptNOP:
+		return "filler"
+	case ipOptRecordRoute:
+		return "routers note their addresses"
+	case ipOptTimestamp:
+		return "routers note the time"
+	case ipOptTraceroute:
+		return "traceroute (RFC 1393)"
+	case ipOptSecurity:
+		return "security (RFC 1108)"
+	case ipOptLooseRoute:
+		return "loose source route"
+	case ipOptStrictRoute:
+		return "strict source route"
+	case ipOptRouterAlert:
+		return "router alert (RFC 2113)"
+	}
+	return "unknown"
 }

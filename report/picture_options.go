@@ -18,7 +18,10 @@ func (h *header) option(o wire.Option, g *wire.Segment) {
 		h.drawOption(o.Kind.String(), raw)
 	}
 	text := o.String()
-	if o.Kind != wire.OptNOP && o.Kind != wire.OptEnd {
+	switch {
+	case o.Malformed:
+		text = o.Kind.String() + ", malformed"
+	case o.Kind != wire.OptNOP && o.Kind != wire.OptEnd:
 		text += fmt.Sprintf(" (length %d)", length)
 	}
 	if meaning := optionMeaning(o, g); meaning != "" {
@@ -109,6 +112,10 @@ func optionMeaning(o wire.Option, g *wire.Segment) string {
 			return "asks for a Fast Open cookie (RFC 7413)"
 		}
 		return "Fast Open (RFC 7413)"
+	case optUTO:
+		return "how long data may wait for an acknowledgment (RFC 5482)"
+	case optMPTCP:
+		return "Multipath TCP (RFC 8684)"
 	}
 	return ""
 }

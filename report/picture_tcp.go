@@ -15,6 +15,16 @@ type carrier struct {
 	quoted   string // names the message that quotes it
 }
 
+// data is how many octets the segment carries, here or not.
+func (in carrier) data(g *wire.Segment) uint32 {
+	if in.ip != nil && g.DataOffset >= 5 {
+		if n := int(in.ip.TotalLen) - 4*int(in.ip.IHL) - 4*int(g.DataOffset); n >= 0 {
+			return uint32(n)
+		}
+	}
+	return uint32(len(g.Payload))
+}
+
 // tcp takes a segment apart that begins at an offset.
 func (d *dissection) tcp(b []byte, at int, in carrier) {
 	d.layers = append(d.layers, "TCP")
@@ -25,17 +35,19 @@ func (d *dissection) tcp(b []byte, at int, in carrier) {
 	}
 	name := "TCP header"
 	if in.quoted != "" {
-		name = "quoted " + name
+		name = "Quoted " + name
 	}
 	h := d.header(name, "RFC 9293, Section 3.1", at, b[:length])
 	h.field(16, "Source Port", "source port", d.port)
 	h.field(16, "Destination Port", "destination port", d.port)
-	h.numbers(&g, len(b) >= 20)
-	h.offsetAndFlags(&g, len(b))
+	h.numbers(&g, in.data(&g), len(b) >= 20)
+	h.offsetAndFlags(&g, len(b), in.whole)
 	h.field(16, "Window", "window", func(v uint64) (string, string) { return "", windowMeaning(v, g.Flags) })
 	h.checksum(b, in)
 	h.field(16, "Urgent Pointer", "urgent pointer", func(v uint64) (string, string) {
 		switch {
+		case g.Flags&wire.URG != 0 && v == 0:
+			return "", "0: no octet of this segment is urgent"
 		case g.Flags&wire.URG != 0:
 			return "", fmt.Sprintf("%d: the urgent data end before %d", v, g.Seq.Add(uint32(v)))
 		case v == 0:
@@ -47,24 +59,29 @@ func (d *dissection) tcp(b []byte, at int, in carrier) {
 		h.option(o, &g)
 	}
 	switch {
-	case len(b) >= 20 && !h.complete(&g):
-		h.note("The octets end here, within the options.")
+	case len(b) >= 20 && 4*int(g.DataOffset) == length:
+	case len(b) >= 20 && in.whole:
+		d.remain("Options or data", at+length, b[length:])
+		return
 	case len(b) >= 20:
+		h.note("The octets end here, within the options.")
+		d.remain("Part of the options", at+length, b[length:])
+		return
 	case in.quoted != "" && len(b) >= 8:
 		h.note("The quote ends here: eight octets of what a datagram carries are all that a router has to quote (RFC 792).")
 	default:
 		h.note("The octets end here, within the header.")
 	}
-	d.remain("data", at+length, b[length:])
+	d.remain("Data", at+length, b[length:])
 }
 
-// complete reports whether the header is all there, as far as it says how
-// long it is.
-func (h *header) complete(g *wire.Segment) bool { return 4*int(g.DataOffset) <= len(h.octets) }
+// ephemeral is the first of the ports that Linux takes for clients
+// (net.ipv4.ip_local_port_range): their services' names would mislead.
+const ephemeral = 32768
 
 // port names the usual service, if there is one.
 func (d *dissection) port(v uint64) (value, text string) {
-	if d.service != nil {
+	if d.service != nil && v < ephemeral {
 		if name := d.service(uint16(v)); name != "" {
 			return "", fmt.Sprintf("%d, by custom %s", v, Escape(name))
 		}
@@ -74,12 +91,12 @@ func (d *dissection) port(v uint64) (value, text string) {
 
 // numbers takes sequence and acknowledgement number. Only of a whole header
 // the flags tell what they mean.
-func (h *header) numbers(g *wire.Segment, whole bool) {
+func (h *header) numbers(g *wire.Segment, data uint32, whole bool) {
 	h.field(32, "Sequence Number", "sequence number", func(v uint64) (string, string) {
 		if !whole {
 			return justNumber(v)
 		}
-		return "", fmt.Sprintf("%d: %s", v, seqMeaning(g))
+		return "", fmt.Sprintf("%d: %s", v, seqMeaning(g, data))
 	})
 	h.field(32, "Acknowledgment Number", "acknowledgment", func(v uint64) (string, string) {
 		switch {
@@ -94,8 +111,7 @@ func (h *header) numbers(g *wire.Segment, whole bool) {
 	})
 }
 
-func seqMeaning(g *wire.Segment) string {
-	data := uint32(len(g.Payload))
+func seqMeaning(g *wire.Segment, data uint32) string {
 	switch {
 	case g.Flags&wire.SYN != 0:
 		return fmt.Sprintf("the initial one, which the SYN takes itself; data begin with %d", g.Seq.Add(1))
@@ -114,15 +130,16 @@ func seqMeaning(g *wire.Segment) string {
 }
 
 // offsetAndFlags takes the first half of the fourth word.
-func (h *header) offsetAndFlags(g *wire.Segment, there int) {
-	n := 4 * int(g.DataOffset)
+func (h *header) offsetAndFlags(g *wire.Segment, there int, whole bool) {
 	h.field(4, "Data\nOffset", "data offset", func(v uint64) (string, string) {
-		return "", sentence(fmt.Sprintf("%d words: a header of %d octets", v, n), optionRoom(n-20))
+		return "", sentence(fmt.Sprintf("%d words: a header of %d octets", v, 4*v), optionRoom(4*int(v)-20))
 	})
-	switch {
+	switch n := 4 * int(g.DataOffset); {
 	case there < 20:
 	case n < 20:
 		h.fault("a header has 5 words at least; read as if it had")
+	case n > there && whole:
+		h.fault("the whole segment has %d octets", there)
 	case n > there:
 		h.fault("only %s there", Plural(int64(there), "octet")+are(there))
 	}
@@ -250,6 +267,8 @@ func (h *header) checksum(segment []byte, in carrier) {
 			text += ", for it covers the other fragments too"
 		case !in.whole:
 			text += ", for it covers octets that are not here"
+		default:
+			text += ", for the lengths do not say what it covers"
 		}
 		return fmt.Sprintf("0x%04x", v), text
 	})

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -59,8 +60,8 @@ func dissect(o *Octets, verbose bool, service func(uint16) string) *dissection {
 	case wire.LayerICMP:
 		d.icmp(b, o.Offset, wire.VerifyICMP(b))
 	default:
-		d.layers = append(d.layers, o.Other)
-		d.remain("not looked into", o.Offset, b)
+		d.layers = append(d.layers, cmp.Or(o.Other, "nothing recognised"))
+		d.remain("Not looked into", o.Offset, b)
 	}
 	return d
 }

@@ -150,8 +150,14 @@ func pasteHint(text string) string {
 	switch {
 	case !strings.ContainsAny(first, " \t") && exists(first):
 		return "that is a file: tcpscope decode - < FILE for a dump in it, tcpscope read FILE for a capture"
+	case strings.ContainsRune(text, 0):
+		return "octets as they are need digits first: xxd FILE | tcpscope decode"
+	case strings.HasPrefix(first, "b'"), strings.HasPrefix(first, `b"`):
+		return "Python writes bytes in digits with print(packet.hex())"
 	case strings.HasPrefix(first, "x") && strings.Count(first, "x") > 2:
 		return `the shell took the backslashes: put the octets in quotes, '\x45\x00'`
+	case strings.Contains(text, " Flags ["):
+		return "tcpdump's lines without a dump are for tcpscope read -; tcpdump -X adds the octets"
 	case strings.Trim(offset, "0") == "" && len(offset) == 7 && len(word) == 4:
 		return "hexdump and od show words in this machine's order unless asked for octets: hexdump -C, od -A x -t x1"
 	case strings.Trim(offset, "0") == "" && len(offset) == 7:
@@ -173,7 +179,7 @@ func (p *program) runDecode(ctx context.Context, s settings, dumps [][]byte, as 
 	for i, octets := range dumps {
 		o := recognise(octets, as)
 		if len(dumps) > 1 {
-			o.Title = fmt.Sprintf("dump %d of %d", i+1, len(dumps))
+			o.Title = fmt.Sprintf("Dump %d of %d", i+1, len(dumps))
 		}
 		if o.Layer != "" {
 			understood++
@@ -237,7 +243,7 @@ func nothingUnderstood(all []*report.Octets) error {
 		}
 	}
 	if o.Other == "IPv6" {
-		return usageError{error: errors.New("IPv6, which is not yet supported: tcpscope decodes TCP over IPv4")}
+		return usageError{error: errors.New("this is IPv6, which is not yet supported; decode reads TCP over IPv4")}
 	}
 	return usageError{error: fmt.Errorf("no IPv4, and so no TCP over it: %s", o.Other)}
 }

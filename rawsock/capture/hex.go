@@ -14,7 +14,7 @@ import (
 //     where the offset is zero again;
 //   - C arrays, one dump for each pair of braces;
 //   - else digits alone: bare, in groups, with 0x or \x, and with spaces,
-//     colons, commas, dashes or quotation marks between them.
+//     colons, commas, dashes, quotation marks or brackets between them.
 //
 // Its error is a *TextError, and comes with the octets before.
 func ReadHex(text string) ([][]byte, error) {
@@ -24,6 +24,11 @@ func ReadHex(text string) ([][]byte, error) {
 	for _, row := range rows {
 		if offset, _, ok := dumpOffset(row); ok && offset == 0 {
 			return readDumps(rows)
+		}
+	}
+	for i, row := range rows {
+		if offset, _, ok := dumpOffset(row); ok && strings.HasPrefix(strings.TrimLeft(row, " \t"), "0x") {
+			return nil, &TextError{Line: i + 1, Column: 1, Problem: fmt.Sprintf("offset 0x%04x: the rows before it are missing", offset)}
 		}
 	}
 	if strings.Contains(text, "{") {
@@ -138,8 +143,8 @@ func advance(line, column int, text string) (int, int) {
 	return line, column + len(text)
 }
 
-// digitSeparators may stand between groups of digits.
-const digitSeparators = " \t\n:,;-\"'"
+// digitSeparators may stand between groups of digits, and around them.
+const digitSeparators = " \t\n:,;-\"'[]"
 
 // readDigits appends the octets in text, which begins at the given place. Two
 // digits are an octet; one is too, if 0x or \x stands before it alone.

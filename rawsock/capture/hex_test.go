@@ -35,6 +35,7 @@ func hexForms() map[string]string {
 00000010: 0a00 0202 4142 2043 44ff 7c45 4647 be20  ....AB CD.|EFG. 
 00000020: 2020 ab6f                                  .o
 `,
+		"list": "[0x45, 0x00, 0x00, 0x24, 0x0, 0x0, 0x40, 0x00, 0x40, 0x06, 0x00, 0x00, 0x0a, 0x00, 0x01, 0x02,\n0x0a, 0x00, 0x02, 0x02, 0x41, 0x42, 0x20, 0x43, 0x44, 0xff, 0x7c, 0x45, 0x46, 0x47, 0xbe, 0x20, 0x20, 0x20, 0xab, 0x6f]",
 		"C array": `/* Frame (36 octets) */
 static const unsigned char pkt1[36] = {
 0x45, 0x00, 0x00, 0x24, 0x0, 0x0, 0x40, 0x00, /* E..$..@. */
@@ -85,6 +86,7 @@ func TestReadHexErrors(t *testing.T) {
 		{"{ 0x45", "", 1},
 		{"0x0000:  4500 0024\n0x0010:  0a00", "line 2, column 1: offset 0x0010 where 0x0004 should follow", 4},
 		{"\t0x0000:  4500 0o24 0000 4000 4006 0000 0a00 0102  E..$..@.@.......", "line 1, column 17: 'o' is not a hexadecimal digit", 2},
+		{"IP 10.0.1.2 > 10.0.2.2\n\t0x0010:  0a00 0202", "line 2, column 1: offset 0x0010: the rows before it are missing", 0},
 		{"0000   45 00 0", "line 1, column 15: an odd number of hexadecimal digits", 2},
 	} {
 		got, err := ReadHex(c.text)
