@@ -61,10 +61,11 @@ func pageOf(t *testing.T, format Format, views Views, text string, records bool)
 // severalLadders has a connection of every kind.
 func severalLadders(t *testing.T) string {
 	var text strings.Builder
-	for _, file := range []string{"../rawsock/capture/testdata/articles.txt", "testdata/ladder-trouble.txt", "testdata/ladder-copies.txt", "testdata/ladder-woven.txt", "testdata/ladder-paws.txt"} {
+	text.WriteString(contentsOf(t, "../rawsock/capture/testdata/articles.txt"))
+	for i, file := range []string{"trouble", "copies", "woven", "paws"} {
 		// Each on ports of its own.
-		port := string("345678"[text.Len()%6])
-		text.WriteString(strings.ReplaceAll(contentsOf(t, file), ".4000", "."+port+"000"))
+		port := string("2345"[i]) + "000"
+		text.WriteString(strings.ReplaceAll(contentsOf(t, "testdata/ladder-"+file+".txt"), ".4000", "."+port))
 	}
 	return text.String()
 }
