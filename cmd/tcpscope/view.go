@@ -110,6 +110,7 @@ type viewing struct {
 
 	shown, met atomic.Int64 // segments, connections
 	last       time.Time
+	undated    bool   // some stamps are
 	names      names  // of hosts in text
 	note       string // what the record of the capture file says
 	failure    error  // of showing a connection that the table let go of
@@ -154,6 +155,7 @@ func (v *viewing) show(p *packet) (done bool, err error) {
 	v.sight = report.Sight{
 		N: v.shown.Add(1), At: p.at, Device: p.prefix, Way: p.way, Datagram: p.datagram, Missing: p.missing,
 	}
+	v.undated = v.undated || p.undated
 	v.follow(p)
 	if p.text != nil {
 		p.text.learn(v.names)
@@ -259,18 +261,30 @@ func (v *viewing) record(p *packet) finding.Record {
 func (v *viewing) leave(c *flow.Connection) {
 	err := v.job.report.Leave(c)
 	if err == nil && v.objects {
-		record := c.Record()
-		for side, field := range [...]string{flow.Client: "client", flow.Server: "server"} {
-			end := c.End(flow.Side(side)).Addr()
-			if name := v.names[end.Addr()]; name != "" {
-				record = record.Set(field, named(name, end.Port()))
-			}
-		}
-		err = v.job.report.Write(record)
+		err = v.job.report.Write(v.connection(c))
 	}
 	if v.failure == nil {
 		v.failure = err
 	}
+}
+
+// connection is the object of a connection. Where stamps have no date, it has
+// none either.
+func (v *viewing) connection(c *flow.Connection) finding.Record {
+	r := c.Record()
+	for side, field := range [...]string{flow.Client: "client", flow.Server: "server"} {
+		end := c.End(flow.Side(side)).Addr()
+		if name := v.names[end.Addr()]; name != "" {
+			r = r.Set(field, named(name, end.Port()))
+		}
+	}
+	if v.undated {
+		r = r.Set("at", nil)
+		if reset, ok := r.Get("reset").(finding.Record); ok {
+			r = r.Set("reset", reset.Set("at", nil))
+		}
+	}
+	return r
 }
 
 // end shows the connections that are left, and ends the run.
