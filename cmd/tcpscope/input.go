@@ -1,8 +1,7 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -15,15 +14,15 @@ import (
 
 // input is one file of packets: a capture, or tcpdump's text.
 type input struct {
-	name    string
-	file    io.ReadCloser
-	regular bool // reading does not wait for anybody
-	number  int  // among the inputs
+	name   string
+	file   io.Reader
+	close  func() error
+	slow   bool // reading may have to wait for somebody
+	number int  // among the inputs
 
-	buffered *bufio.Reader
-	frames   *capture.Reader // nil of text
-	text     *capture.Text   // nil of captures
-	devices  *devices
+	frames  *capture.Reader // nil of text
+	text    *capture.Text   // nil of captures
+	devices *devices
 
 	frame  capture.Frame
 	line   textLine
@@ -41,11 +40,14 @@ type inputs struct {
 	// merged says that all have stamps that can be compared.
 	merged bool
 	taken  *input // whose packet next has returned
+	// waits is called before reading has to wait; nil does nothing.
+	waits func() error
+	stop  context.CancelFunc // ends waiting
 }
 
 // openInputs opens files by their names. Errors are of usage.
 func (p *program) openInputs(names []string) (*inputs, error) {
-	all := &inputs{merged: true}
+	all := &inputs{merged: true, stop: func() {}}
 	for i, name := range names {
 		in, err := p.openInput(name)
 		if err == nil && name == "-" && slices.Contains(names[:i], "-") {
@@ -63,7 +65,7 @@ func (p *program) openInputs(names []string) (*inputs, error) {
 
 func (p *program) openInput(name string) (*input, error) {
 	if name == "-" {
-		return &input{name: "standard input", file: asCloser(p.stdin)}, nil
+		return &input{name: "standard input", file: p.stdin, slow: true, close: func() error { return nil }}, nil
 	}
 	f, err := os.Open(name)
 	if err != nil {
@@ -77,20 +79,22 @@ func (p *program) openInput(name string) (*input, error) {
 		f.Close()
 		return nil, misuse("%s: %v", name, err)
 	}
-	return &input{name: name, file: f, regular: info.Mode().IsRegular()}, nil
+	return &input{name: name, file: f, slow: !info.Mode().IsRegular(), close: f.Close}, nil
 }
 
-// asCloser is a reader to be closed, if it can be.
-func asCloser(r io.Reader) io.ReadCloser {
-	if c, ok := r.(io.ReadCloser); ok {
-		return c
-	}
-	return io.NopCloser(r)
-}
-
-// begin finds out what the files are, and reads the first packet of each.
-func (all *inputs) begin() {
+// begin finds out what the files are, and reads the first packet of each. The
+// end of ctx is the end of all of them.
+func (all *inputs) begin(ctx context.Context) {
+	ctx, all.stop = context.WithCancel(ctx)
 	for _, in := range all.files {
+		if in.slow {
+			in.file = newPatient(ctx, in.file, func() error {
+				if all.waits == nil {
+					return nil
+				}
+				return all.waits()
+			})
+		}
 		if err := in.begin(); err != nil {
 			in.failure, in.ended = err, true
 			continue
@@ -100,10 +104,11 @@ func (all *inputs) begin() {
 	}
 }
 
-// close ends reading. It may be called while next is waiting.
+// close ends reading.
 func (all *inputs) close() {
+	all.stop()
 	for _, in := range all.files {
-		in.file.Close()
+		_ = in.close() // nothing was written
 	}
 }
 
@@ -120,8 +125,8 @@ func (all *inputs) copies() bool {
 }
 
 // next returns the packet that comes next, valid until the call after; nil if
-// there is none. Waiting says that whoever asks for another may have to wait.
-func (all *inputs) next() (p *packet, waiting bool) {
+// there is none.
+func (all *inputs) next() *packet {
 	if all.taken != nil {
 		all.taken.advance()
 		all.taken = nil
@@ -136,9 +141,9 @@ func (all *inputs) next() (p *packet, waiting bool) {
 		}
 	}
 	if all.taken == nil {
-		return nil, false
+		return nil
 	}
-	return &all.taken.packet, !all.taken.regular && all.taken.buffered.Buffered() == 0
+	return &all.taken.packet
 }
 
 // other counts what was no TCP over IPv4, unreadable what looked like it.
@@ -175,7 +180,6 @@ func (in *input) begin() error {
 	if err != nil {
 		return err
 	}
-	in.buffered = buffered
 	in.devices = newDevices(false)
 	if format != capture.FormatUnknown {
 		in.frames, err = capture.NewReader(buffered)
@@ -185,11 +189,17 @@ func (in *input) begin() error {
 	switch {
 	case len(head) == 0:
 		return errors.New("the file is empty")
-	case bytes.IndexByte(head, 0) >= 0:
+	case slices.ContainsFunc(head, unprintable):
 		return errors.New("neither pcap nor pcapng nor text")
 	}
 	in.text = capture.NewText(buffered, capture.TextConfig{Options: probe.ParseOptions, Port: probe.ServicePort})
 	return nil
+}
+
+// unprintable reports whether an octet is in no text: a control character other
+// than those that set lines, and those that terminals colour them with.
+func unprintable(octet byte) bool {
+	return octet < ' ' && (octet < '\b' || octet > '\r') && octet != '\x1b' || octet == 0x7f
 }
 
 // advance reads the next packet, or finds the end.

@@ -67,11 +67,12 @@ func machine(text string) (*bpf.VM, error) {
 
 // runRead shows what the files hold, merged by their stamps.
 func (p *program) runRead(ctx context.Context, asked viewed, inputs *inputs, pass *bpf.VM) error {
-	inputs.begin()
+	inputs.begin(ctx)
 	v, err := p.beginView(ctx, asked, inputs.copies())
 	if err != nil {
 		return err
 	}
+	inputs.waits = v.job.report.Flush
 	defer v.job.follow(func() {
 		if v.views.View == report.ViewSummary {
 			v.job.progress.Update(0, 0, v.status())
@@ -82,15 +83,10 @@ func (p *program) runRead(ctx context.Context, asked viewed, inputs *inputs, pas
 	return v.end(ctx, errors.Join(err, inputs.failures()), finding.New("summary"))
 }
 
-// patience is after how many packets reading looks whether it is interrupted.
-const patience = 1024
-
 // read shows packets until the last, or the last of those that were asked for.
 func (v *viewing) read(ctx context.Context, inputs *inputs, pass *bpf.VM) error {
-	// A pipe may keep us waiting, and what has come before is to be seen.
-	defer context.AfterFunc(ctx, inputs.close)()
-	for i := 0; ; i++ {
-		p, waiting := inputs.next()
+	for {
+		p := inputs.next()
 		if p == nil || ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -101,11 +97,6 @@ func (v *viewing) read(ctx context.Context, inputs *inputs, pass *bpf.VM) error 
 		}
 		if done, err := v.show(p); done || err != nil {
 			return err
-		}
-		if waiting {
-			if err := v.job.report.Flush(); err != nil {
-				return err
-			}
 		}
 	}
 }
