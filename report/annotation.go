@@ -1,6 +1,7 @@
 package report
 
 import (
+	"strconv"
 	"time"
 
 	"github.com/tcpscope/tcpscope/probe/finding"
@@ -12,8 +13,23 @@ import (
 //
 //	STEP, STEP; client STATE, server STATE; REMARK; REMARK
 //
-// or why it is not followed.
-// Steps and states have the words of package flow.
+// or why it is not followed. Steps and states have the words of package
+// finding. Remarks are:
+//
+//	handshake-3/3   rtt TIME
+//	pick-up         the lower port taken for the server's
+//	paws-trouble    N times so far
+//	zero-window     no room at the SIDE
+//	gap             N octets of the SIDE not captured
+//	reset           from the SIDE, shape SHAPE[, TTL N, the SIDE's own N]
+//	close-3/4       the SIDE closed TIME after its ACK of the FIN
+//	                the SIDE closed TIME after the FIN
+//	close-4/4       the SIDE closed first and holds TIME-WAIT
+//	                both closed first and hold TIME-WAIT
+//
+// and, if it is verbose, "in flight N of WINDOW" for what a sender has sent
+// without acknowledgement. In place of all that, "copy" stands for a segment
+// that was seen before, elsewhere.
 type annotator struct {
 	steps, states []finding.Word
 	withStates    bool
@@ -66,7 +82,12 @@ func appendRemark(b []byte, start int, words string) []byte {
 	return append(appendSeparator(b, start, "; "), words...)
 }
 
+// appendTime appends a measured time, with no more decimals than stamps in
+// microseconds can tell.
 func appendTime(b []byte, d time.Duration) []byte {
+	if d < time.Millisecond && d%time.Microsecond == 0 {
+		return append(appendInt(b, int(d.Microseconds())), " us"...)
+	}
 	return appendDuration(b, float64(d)/float64(time.Microsecond))
 }
 
@@ -82,7 +103,7 @@ func appendOpeningRemarks(b []byte, start int, e *flow.Event) []byte {
 		b = appendRemark(b, start, "the lower port taken for the server's")
 	}
 	if n := c.PAWSTrouble(); e.Steps.Has(flow.PAWSTrouble) && n > 1 {
-		b = append(appendInt(appendRemark(b, start, ""), int(n)), " times now"...)
+		b = append(appendInt(appendRemark(b, start, ""), int(n)), " times so far"...)
 	}
 	return b
 }
@@ -94,9 +115,12 @@ func appendDataRemarks(b []byte, start int, e *flow.Event, verbose bool) []byte 
 		b = append(appendRemark(b, start, "no room at the "), e.From.String()...)
 	}
 	if e.Steps.Has(flow.Gap) {
-		b = appendRemark(b, start, "the capture lacks ")
-		b = append(appendInt(b, int(c.End(peer).Missing())), " octets of the "...)
-		b = append(b, peer.String()...)
+		missing := c.End(peer).Missing()
+		b = strconv.AppendUint(appendRemark(b, start, ""), missing, 10)
+		if b = append(b, " octet"...); missing != 1 {
+			b = append(b, 's')
+		}
+		b = append(append(append(b, " of the "...), peer.String()...), " not captured"...)
 	}
 	if verbose && e.InFlight > 0 {
 		b = appendUint(appendRemark(b, start, "in flight "), e.InFlight)
@@ -149,6 +173,6 @@ func appendReset(b []byte, start int, s *Sight) []byte {
 	if !ok || r.From != e.From || !r.At.Equal(s.At) || r.EndTTL == 0 || r.TTL == r.EndTTL {
 		return b
 	}
-	b = appendInt(append(b, ", TTL "...), int(r.TTL))
-	return appendInt(append(b, ", its end's "...), int(r.EndTTL))
+	b = append(appendInt(append(b, ", TTL "...), int(r.TTL)), ", the "...)
+	return appendInt(append(append(b, e.From.String()...), "'s own "...), int(r.EndTTL))
 }

@@ -227,16 +227,6 @@ func TestLinesCutAgainstTcpdump(t *testing.T) {
 	}
 }
 
-// withIPOptions is a SYN with octets for IPv4 options, a whole number of
-// words.
-func withIPOptions(octets ...byte) []byte {
-	d, err := wire.AppendDatagram(nil, wire.Header{TTL: 64, Src: ant, Dst: apple, Options: octets}, wire.Segment{SrcPort: 40000, DstPort: 9, Flags: wire.SYN})
-	if err != nil {
-		panic(err)
-	}
-	return d
-}
-
 func TestLinesHeadersAgainstTcpdump(t *testing.T) {
 	var datagrams [][]byte
 	discard := edited(syn(), 23, 9) // whose payload nobody decodes
