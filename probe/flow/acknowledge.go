@@ -26,7 +26,7 @@ func (p *pass) acknowledge() (advanced, answersFIN bool) {
 			r.known = false // its FIN may be among what is missing
 		}
 	}
-	if r.syn && ack.After(r.base) {
+	if r.syn && ack.After(r.base) && !r.synAcked {
 		r.synAcked = true
 		if s.synAcked && !p.c.stands {
 			p.steps.add(Handshake3)
@@ -35,6 +35,9 @@ func (p *pass) acknowledge() (advanced, answersFIN bool) {
 	}
 	if r.fin {
 		s.gotFIN = !s.ack.Before(r.finEnd)
+		if s.gotFIN && s.fin && !p.unanswered() {
+			s.finAcked = true
+		}
 		if s.gotFIN && !ack.Before(r.finEnd) {
 			r.finAcked = true
 			if r.finAckAt.IsZero() {
@@ -52,8 +55,7 @@ func (p *pass) acknowledge() (advanced, answersFIN bool) {
 func (p *pass) fin(answersFIN bool) {
 	c, s, r := p.c, p.s, p.r
 	if s.fin {
-		// It would not repeat its FIN had it seen the acknowledgement.
-		if p.end == s.finEnd {
+		if p.end == s.finEnd && p.unanswered() {
 			s.finAcked = false
 		}
 		return
@@ -76,11 +78,25 @@ func (p *pass) fin(answersFIN bool) {
 		// before the peer closed, it was sent without the peer's.
 		if r.fin && !r.finACK.Before(s.finEnd) {
 			s.finACK = r.finEnd - 1
+		} else if r.fin && !s.ack.Before(r.finEnd) && p.late() {
+			s.finLate = true
 		}
-		s.finAcked, s.finAckAt, r.gotFIN = true, p.at, true
+		s.finAcked, s.finAckAt, r.gotFIN = !p.late() || !p.unanswered(), p.at, true
 		p.closing()
 	}
 }
+
+// unanswered reports whether an end that sends a FIN again lacks its
+// acknowledgement: it would not repeat it otherwise. Only if it has the peer's
+// FIN, and that acknowledges its own, it repeats for another reason.
+func (p *pass) unanswered() bool {
+	s, r := p.s, p.r
+	return !r.fin || !s.gotFIN || r.finACK.Before(s.finEnd)
+}
+
+// late reports whether the segment comes so long after the one before that it
+// was sent because of the silence.
+func (p *pass) late() bool { return p.at.Sub(p.c.last) > p.c.reorderingTime() }
 
 // closing counts one of the four events of a close: two FINs, and the first
 // acknowledgement of each.

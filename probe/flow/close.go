@@ -35,6 +35,8 @@ func (c *Connection) Close() Close {
 		return c.closeOf(first, second)
 	case c.wasReset:
 		return ByReset
+	case c.attempted && !c.stands && client.stream.missing+server.stream.missing > 0:
+		return NotKnown // one direction of the handshake may lack as a whole
 	case c.attempted && !c.stands:
 		return Abandoned
 	case !client.known || !server.known:

@@ -132,7 +132,7 @@ func TestCloseLossLive(t *testing.T) {
 		{"first FIN, seen", `
 			client shut
 			> F. lost = close-1/4 / fin-wait-1 close-wait
-			> F. again = retransmission / fin-wait-1 close-wait
+			+200ms > F. again = retransmission / fin-wait-1 close-wait
 			< . = close-2/4 / fin-wait-2 close-wait
 			server close
 			< F. = close-3/4 / time-wait last-ack
@@ -140,7 +140,7 @@ func TestCloseLossLive(t *testing.T) {
 		{"first FIN", `
 			client shut
 			> F. gone
-			> F. again = close-1/4 / fin-wait-1 close-wait
+			+200ms > F. again = close-1/4 / fin-wait-1 close-wait
 			< . = close-2/4 / fin-wait-2 close-wait
 			server close
 			< F. = close-3/4 / time-wait last-ack
@@ -149,7 +149,7 @@ func TestCloseLossLive(t *testing.T) {
 			client shut
 			> F. = close-1/4 / fin-wait-1 close-wait
 			< . lost = close-2/4 / fin-wait-2 close-wait
-			> F. again = retransmission spurious / fin-wait-1 close-wait
+			+200ms > F. again = retransmission spurious / fin-wait-1 close-wait
 			< . = duplicate-ack / fin-wait-2 close-wait
 			server close
 			< F. = close-3/4 / time-wait last-ack
@@ -158,7 +158,7 @@ func TestCloseLossLive(t *testing.T) {
 			client shut
 			> F. = close-1/4 / fin-wait-1 close-wait
 			< . gone
-			> F. again = retransmission / fin-wait-1 close-wait
+			+200ms > F. again = retransmission / fin-wait-1 close-wait
 			< . = close-2/4 / fin-wait-2 close-wait
 			server close
 			< F. = close-3/4 / time-wait last-ack
@@ -176,7 +176,7 @@ func TestCloseLossLive(t *testing.T) {
 			< . = close-2/4 / fin-wait-2 close-wait
 			server close
 			< F. lost = close-3/4 / time-wait last-ack
-			< F. again = retransmission / time-wait last-ack
+			+200ms < F. again = retransmission / time-wait last-ack
 			> . = close-4/4 / time-wait closed`, flow.FourWay, "client"},
 		{"second FIN", `
 			client shut
@@ -184,7 +184,7 @@ func TestCloseLossLive(t *testing.T) {
 			< . = close-2/4 / fin-wait-2 close-wait
 			server close
 			< F. gone
-			< F. again = close-3/4 / time-wait last-ack
+			+200ms < F. again = close-3/4 / time-wait last-ack
 			> . = close-4/4 / time-wait closed`, flow.FourWay, "client"},
 		{"last ACK, seen", `
 			client shut
@@ -193,7 +193,7 @@ func TestCloseLossLive(t *testing.T) {
 			server close
 			< F. = close-3/4 / time-wait last-ack
 			> . lost = close-4/4 / time-wait closed
-			< F. again = retransmission spurious / time-wait last-ack
+			+200ms < F. again = retransmission spurious / time-wait last-ack
 			> . = duplicate-ack / time-wait closed`, flow.FourWay, "client"},
 		{"last ACK", `
 			client shut
@@ -202,7 +202,7 @@ func TestCloseLossLive(t *testing.T) {
 			server close
 			< F. = close-3/4 / time-wait last-ack
 			> . gone
-			< F. again = retransmission / time-wait last-ack
+			+200ms < F. again = retransmission / time-wait last-ack
 			> . = close-4/4 / time-wait closed`, flow.FourWay, "client"},
 	})
 }
@@ -216,15 +216,15 @@ func TestOtherCloseLossLive(t *testing.T) {
 			> F. = close-1/4 / fin-wait-1 close-wait
 			server close
 			< F. lost = close-2/4 close-3/4 / time-wait last-ack
-			> F. again = retransmission spurious / fin-wait-1 last-ack
-			< F. again = retransmission / time-wait last-ack
+			+200ms > F. again = retransmission spurious / fin-wait-1 last-ack
+			+200ms < F. again = retransmission / time-wait last-ack
 			> . = close-4/4 / time-wait closed`, flow.ThreeSegment, "client"},
 		{"three segments: the second", `
 			client close
 			> F. = close-1/4 / fin-wait-1 close-wait
 			server close
 			< F. gone
-			< F. again = close-2/4 close-3/4 / time-wait last-ack
+			+200ms < F. again = close-2/4 close-3/4 / time-wait last-ack
 			> . = close-4/4 / time-wait closed`, flow.ThreeSegment, "client"},
 		{"crossing: the client's FIN, seen", `
 			client close
@@ -232,7 +232,7 @@ func TestOtherCloseLossLive(t *testing.T) {
 			> F. lost = close-1/4 / fin-wait-1 close-wait
 			< F. = close-2/4 simultaneous-close / closing fin-wait-1
 			> . = close-3/4 / closing time-wait
-			> F. again = retransmission / closing time-wait
+			+200ms > F. again = retransmission / closing time-wait
 			< . = close-4/4 / time-wait time-wait`, flow.Simultaneous, "both"},
 		{"crossing: the client's FIN", `
 			client close
@@ -240,7 +240,7 @@ func TestOtherCloseLossLive(t *testing.T) {
 			> F. gone
 			< F. = close-1/4 / close-wait fin-wait-1
 			> . = close-2/4 hole / unknown unknown
-			> F. again = close-3/4 / unknown time-wait
+			+200ms > F. again = close-3/4 / unknown time-wait
 			< . = close-4/4 / unknown time-wait`, flow.NotKnown, "server"},
 		{"crossing: the ACK of the client's FIN, seen", `
 			client close
@@ -250,7 +250,7 @@ func TestOtherCloseLossLive(t *testing.T) {
 			> release
 			> . = close-3/4 / closing time-wait
 			< . lost = close-4/4 / time-wait time-wait
-			> F. again = retransmission spurious / closing time-wait
+			+200ms > F. again = retransmission spurious / closing time-wait
 			< . = duplicate-ack / time-wait time-wait`, flow.Simultaneous, "both"},
 		{"crossing: the ACK of the server's FIN, seen", `
 			client close
@@ -260,7 +260,7 @@ func TestOtherCloseLossLive(t *testing.T) {
 			> release
 			> . lost = close-3/4 / closing time-wait
 			< . = close-4/4 / time-wait time-wait
-			< F. again = retransmission spurious / time-wait closing
+			+200ms < F. again = retransmission spurious / time-wait closing
 			> . = duplicate-ack / time-wait time-wait`, flow.Simultaneous, "both"},
 		{"crossing: the ACK of the server's FIN", `
 			client close
@@ -270,7 +270,7 @@ func TestOtherCloseLossLive(t *testing.T) {
 			> release
 			> . gone
 			< . = close-3/4 / time-wait closing
-			< F. again = retransmission / time-wait closing
+			+200ms < F. again = retransmission / time-wait closing
 			> . = close-4/4 / time-wait time-wait`, flow.Simultaneous, "both"},
 	})
 }

@@ -142,6 +142,13 @@ func (e *End) open(o opening) {
 	e.window, e.windowed, e.scale = uint32(o.window), true, o.scale
 }
 
+// missed numbers an end by the answer to a SYN that was not seen.
+func (e *End) missed(iss wire.Seq) {
+	e.begin(iss)
+	e.stream.next = iss.Add(1)
+	e.stream.missing++
+}
+
 // answer follows a SYN with ACK.
 func (p *pass) answer() {
 	c, s, r, g := p.c, p.s, p.r, p.g
@@ -159,12 +166,15 @@ func (p *pass) answer() {
 	case fits && !s.stream.numbered:
 		s.open(openingOf(g, p.end))
 		c.answerAt = p.at
+	case s.syn && g.Seq == s.base && !s.gotSYN && !r.stream.numbered:
+		// It answers a SYN that crossed its own and is not in the capture.
+		p.steps |= stepsOf(SimultaneousOpen, Gap)
+		c.simulOpen = true
+		r.missed(g.Ack - 1)
 	case !s.stream.numbered && !r.stream.numbered:
 		// The SYN that it answers is not in the capture.
 		p.steps.add(Gap)
-		r.begin(g.Ack - 1)
-		r.stream.next = g.Ack
-		r.stream.missing++
+		r.missed(g.Ack - 1)
 		s.open(openingOf(g, p.end))
 		c.attempted = true
 	default:
@@ -239,7 +249,7 @@ func (p *pass) segment() {
 		r.expect(ChallengeACK)
 		return
 	}
-	if s.syn && g.Seq.After(s.base) && (!s.gotSYN || !s.synAcked && p.end != g.Seq) {
+	if s.syn && g.Seq.After(s.base) && (!s.gotSYN || !s.synAcked && p.unlocks()) {
 		// It would not send this without having had the answer to its SYN.
 		s.gotSYN, s.synAcked = true, true
 		if !r.stream.numbered {
@@ -251,6 +261,7 @@ func (p *pass) segment() {
 	if p.steps.Has(UnacceptableACK) {
 		return
 	}
+	p.revive()
 	resized := p.resize()
 	if p.probes() {
 		return
@@ -276,6 +287,22 @@ func (p *pass) beyond() {
 		p.steps.add(Hole)
 		s.beyond, s.past, s.known = p.g.Seq, true, false
 	}
+}
+
+// revive notices that a reset, which was seen, has not reached the sender, or
+// that it was not the sender's own. A connection that is gone sends nothing.
+func (p *pass) revive() {
+	if p.s.gone {
+		p.s.gone = false
+		p.c.wasReset = p.c.wasReset && p.c.reset.From == p.from && p.r.gone
+	}
+}
+
+// unlocks reports whether no end sends such a segment before its own SYN is
+// acknowledged: data, or an acknowledgement of more than its answer to the SYN
+// acknowledged. Other ACKs also come from SYN-RECEIVED.
+func (p *pass) unlocks() bool {
+	return p.end != p.g.Seq || p.s.acks && p.g.Ack.After(p.s.ack) || p.sacks()
 }
 
 // pickUp numbers an end whose SYN was not seen.

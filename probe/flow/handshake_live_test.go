@@ -205,4 +205,3 @@ func timestamp(p parcel) (val uint32, ok bool) {
 	}
 	return 0, false
 }
-

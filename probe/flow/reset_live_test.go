@@ -78,6 +78,19 @@ func TestResetLive(t *testing.T) {
 			> . +9 = data / established established
 			< R = reset / closed closed
 			< R = reset / closed closed`, flow.Server, flow.StatelessACK},
+		{"the reset is lost", `
+			server abort
+			< R. lost = reset / closed closed
+			client write 9
+			> . +9 = data / established closed
+			< R = reset / closed closed`, flow.Server, flow.StatelessACK},
+		{"data in flight meets the reset", `
+			client write 9
+			server abort
+			< R. held = reset / closed closed
+			> . +9 = data / established closed
+			< R = reset / closed closed
+			< release`, flow.Server, flow.StatelessACK},
 		{"the server lost the connection, FIN", `
 			server abort
 			< R. gone

@@ -19,7 +19,7 @@ func start() time.Time { return time.Date(2024, 3, 1, 12, 0, 0, 0, time.UTC) }
 //	[+50ms] > PA 101+20 ack 301 win 500 = data / established established
 //
 // The client's segments point right, the server's left. Words that may follow:
-// ack, win, ws, ts VAL ECR, id, ttl, tos, place. The time counts from the line
+// ack, win, ws, ts VAL ECR, sack, id, ttl, tos, place. The time counts from the line
 // before. Behind "=" stand the steps that are expected, and behind "/" the
 // states of client and server; "copy" stands for a copy.
 type player struct {
@@ -92,7 +92,12 @@ func parseLine(words []string) (h wire.Header, g wire.Segment, place int, wait t
 	g.Seq = wire.Seq(number(seq))
 	g.Payload = make([]byte, number(length))
 	g.Window = 500
-	for rest := words[3:]; len(rest) > 1; rest = rest[2:] {
+	for rest := words[3:]; len(rest) > 0; rest = rest[2:] {
+		if rest[0] == "sack" {
+			g.Options = append(g.Options, wire.SACK(wire.SACKBlock{}))
+			rest = append([]string{""}, rest...)
+			continue
+		}
 		n := number(rest[1])
 		switch rest[0] {
 		case "ack":
