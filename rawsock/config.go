@@ -48,7 +48,10 @@ type PacketConfig struct {
 	// Snap is how many octets of an arrival are kept; zero means all of them.
 	Snap int
 	// RingSize is the receive ring's size in octets, rounded up to whole
-	// blocks of 256 KiB, two at least. Zero means 4 MiB.
+	// blocks of 256 KiB, or of 16 KiB with a Snap of up to 1 KiB; two at least.
+	// Zero means 4 MiB. The kernel begins another block after 4 ms or more,
+	// however little has come: with that Snap 4 MiB last for a second at least
+	// in which nobody reads, unless they fill up.
 	RingSize int
 	// Immediate reads the socket without a ring. Every frame can then be had
 	// at once, where the ring hands over a block when it is full or 4 ms old,

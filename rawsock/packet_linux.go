@@ -121,7 +121,7 @@ func preparePacket(fd int, config PacketConfig, program []bpf.RawInstruction) er
 func openPacketReceiver(fd, index int, config PacketConfig) (receiver, error) {
 	everything := &unix.SockaddrLinklayer{Protocol: networkOrder(unix.ETH_P_ALL), Ifindex: index}
 	if !config.Immediate {
-		r, err := newRing(fd, config.RingSize)
+		r, err := newRing(fd, config.RingSize, config.Snap)
 		if err != nil {
 			return nil, err
 		}

@@ -19,6 +19,12 @@ import (
 const (
 	// ringBlock is a block's size in octets: no merged segment exceeds it.
 	ringBlock = 256 << 10
+	// snapBlock is one's where no more than maxSnap of a frame is kept. The
+	// kernel hands a block over after ringPatience, however little is in it, so
+	// that a ring of many small ones holds more of what comes while its reader
+	// is kept from running.
+	snapBlock = 16 << 10
+	maxSnap   = 1 << 10
 	// ringFrame is a formality: TPACKET_V3 packs frames of any length.
 	ringFrame = 2048
 	// ringPatience is after how many milliseconds the kernel hands over a
@@ -42,6 +48,7 @@ type ring struct {
 
 	mu      sync.Mutex // held while the ring is read or unmapped
 	mem     []byte     // nil when unmapped
+	room    int        // of a block, in octets
 	block   int        // the block to be read next
 	left    uint32     // frames of it that are not read yet
 	frame   int        // the next one's place
@@ -53,13 +60,17 @@ type ring struct {
 	unreported int    // of them, not yet in any arrival's Lost
 }
 
-// newRing maps a ring onto fd and takes fd over; fd is closed on error.
-func newRing(fd, size int) (*ring, error) {
+// newRing maps a ring of that size onto fd and takes fd over; fd is closed on
+// error. snap is what is kept of a frame, zero for all.
+func newRing(fd, size, snap int) (*ring, error) {
 	if size == 0 {
 		size = defaultBuffer
 	}
-	blocks := max(2, (size+ringBlock-1)/ringBlock)
-	mem, err := mapRing(fd, blocks)
+	room := ringBlock
+	if snap > 0 && snap <= maxSnap {
+		room = snapBlock
+	}
+	mem, err := mapRing(fd, max(2, (size+room-1)/room), room)
 	if err != nil {
 		unix.Close(fd)
 		return nil, err
@@ -70,25 +81,25 @@ func newRing(fd, size int) (*ring, error) {
 		unix.Close(fd)
 		return nil, err
 	}
-	return &ring{conn: conn, mem: mem, scratch: make([]byte, ringBlock)}, nil
+	return &ring{conn: conn, mem: mem, room: room, scratch: make([]byte, room)}, nil
 }
 
-func mapRing(fd, blocks int) ([]byte, error) {
+func mapRing(fd, blocks, room int) ([]byte, error) {
 	err := unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_VERSION, unix.TPACKET_V3)
 	if err != nil {
 		return nil, os.NewSyscallError("setsockopt PACKET_VERSION", err)
 	}
 	req := unix.TpacketReq3{
-		Block_size:     ringBlock,
+		Block_size:     uint32(room),
 		Block_nr:       uint32(blocks),
 		Frame_size:     ringFrame,
-		Frame_nr:       uint32(blocks * (ringBlock / ringFrame)),
+		Frame_nr:       uint32(blocks * (room / ringFrame)),
 		Retire_blk_tov: ringPatience,
 	}
 	if err := unix.SetsockoptTpacketReq3(fd, unix.SOL_PACKET, unix.PACKET_RX_RING, &req); err != nil {
 		return nil, os.NewSyscallError("setsockopt PACKET_RX_RING", err)
 	}
-	mem, err := unix.Mmap(fd, 0, blocks*ringBlock, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	mem, err := unix.Mmap(fd, 0, blocks*room, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	return mem, os.NewSyscallError("mmap", err)
 }
 
@@ -203,7 +214,7 @@ func (r *ring) pending() bool {
 
 // header returns the current block's header.
 func (r *ring) header() *unix.TpacketHdrV1 {
-	return (*unix.TpacketHdrV1)(unsafe.Pointer(&r.mem[r.block*ringBlock+blockHeader]))
+	return (*unix.TpacketHdrV1)(unsafe.Pointer(&r.mem[r.block*r.room+blockHeader]))
 }
 
 // handedOver reports whether the current block is ours.
@@ -223,7 +234,7 @@ func (r *ring) take(arrivals []wire.Arrival) int {
 		r.opened, r.left, r.frame = true, h.Num_pkts, int(h.Offset_to_first_pkt)
 		lost = r.newlyLost(h.Block_status&unix.TP_STATUS_LOSING != 0)
 	}
-	base := r.block * ringBlock
+	base := r.block * r.room
 	n, used := 0, 0
 	for ; n < len(arrivals) && r.left > 0; n++ {
 		f := (*unix.Tpacket3Hdr)(unsafe.Pointer(&r.mem[base+r.frame]))
@@ -246,7 +257,7 @@ func (r *ring) take(arrivals []wire.Arrival) int {
 	}
 	if r.left == 0 {
 		atomic.StoreUint32(&h.Block_status, unix.TP_STATUS_KERNEL)
-		r.opened, r.block = false, (r.block+1)%(len(r.mem)/ringBlock)
+		r.opened, r.block = false, (r.block+1)%(len(r.mem)/r.room)
 	}
 	return n
 }

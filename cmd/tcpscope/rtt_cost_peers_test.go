@@ -155,7 +155,9 @@ func contenders(t *testing.T, source, first netip.Addr) []contender {
 		args := strings.Fields(strings.Trim(fmt.Sprint(c), "[]"))
 		return func() *exec.Cmd { return exec.Command(loop, args...) }
 	}
-	answered := fmt.Sprintf(`%d %[1]d\n`, totalProbes)
+	// It sends all. Where it is kept from running its socket has no room for some
+	// of the answers, which makes it cheaper, and ours none the better.
+	answered := fmt.Sprintf(`^%d (%[1]d|9\d{%d})\n`, totalProbes, len(strconv.Itoa(totalProbes))-2)
 	ours := fmt.Sprintf("rtt -p %d -i %v -c %d --targets %s", port, interval, totalProbes/hosts, targets)
 	return []contender{
 		{"C", inC(0), answered, 1, false},

@@ -3,6 +3,8 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
@@ -238,6 +240,66 @@ func TestLiveRTTLoss(t *testing.T) {
 		}
 		t.Logf("%d of %d dropped, %d late, %d met a half-open connection", dropped, probes, late, refused)
 	})
+}
+
+// TestLiveRTTStopped: what comes while the program is kept from running is
+// there when it goes on, with its stamps.
+func TestLiveRTTStopped(t *testing.T) {
+	const probes = 500
+	topology := distant(50*time.Millisecond, 0)
+	topology.Hosts[1].Listen = []uint16{80, 81, 82, 83}
+	lab := netlab.Start(t, topology)
+	for name, ports := range map[string]string{"one by one": "80", "busy": "80-83"} {
+		t.Run(name, func(t *testing.T) {
+			undisturbed(t, func() bool {
+				began := time.Now()
+				l := latenciesStopped(t, lab.Host("ant"), fmt.Sprintf("-c %d -i 1ms -p %s 10.0.0.2", probes, ports))
+				settle(t, lab.Host("ant"), lab.Host("apple"))
+				if link := passages(t, lab, began); link.heldUp() {
+					return false
+				}
+				for endpoint, all := range l.samples {
+					for _, o := range all {
+						if o.Reply != "syn-ack" || o.Clock != "packet-ring" {
+							t.Errorf("%+v", o)
+						}
+					}
+					if len(all) != probes {
+						t.Errorf("%s: %d samples; %s", endpoint, len(all), l.stderr)
+					}
+				}
+				return len(l.samples) > 0
+			})
+		})
+	}
+}
+
+// latenciesStopped is latenciesFrom, with a stop while answers are under way:
+// once the first of them is reported.
+func latenciesStopped(t *testing.T, host *netlab.Node, flags string) latencies {
+	t.Helper()
+	cmd := command("rtt -o jsonl " + flags)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := host.Start(cmd); err != nil {
+		t.Fatal(err)
+	}
+	lines, text := bufio.NewScanner(stdout), ""
+	for i := 0; lines.Scan(); i++ {
+		if text += lines.Text() + "\n"; i == 10 {
+			_ = cmd.Process.Signal(syscall.SIGSTOP)
+			time.Sleep(400 * time.Millisecond) // longer than the answers are under way
+			_ = cmd.Process.Signal(syscall.SIGCONT)
+		}
+	}
+	status := ended(t, cmd.Wait())
+	l := readLatencies(t, text)
+	l.status, l.stderr = status, stderr.String()
+	return l
 }
 
 // TestLiveRTTMillisecond: a probe each millisecond over a path of twenty:
