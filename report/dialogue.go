@@ -3,17 +3,17 @@ package report
 import (
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/tcpscope/tcpscope/probe/flow"
 )
 
-// dialogue is one connection of the view that follows them.
+// dialogue is one connection of the view that follows them. It may be written
+// when the table has used the connection's memory again.
 type dialogue struct {
-	*flow.Connection
 	script
 	n       int
-	began   time.Time
+	ends    string // both addresses
+	origin  string // when it began, and what is to be known of that
 	streams *flow.Streams
 	titled  bool
 	queued  bool // waits to be written
@@ -21,18 +21,29 @@ type dialogue struct {
 	left    bool // nothing follows
 }
 
+// newDialogue begins the dialogue of a connection whose first sight is s.
+func newDialogue(n int, s *Sight, p *flow.Pool) *dialogue {
+	c := s.Event.Connection
+	d := &dialogue{
+		n: n, streams: flow.NewStreams(p),
+		ends: ": client " + c.End(flow.Client).Addr().String() + ", server " + c.End(flow.Server).Addr().String(),
+	}
+	if !s.At.IsZero() {
+		d.origin = ", at " + s.At.Format("15:04:05.000000")
+	}
+	if c.SidesGuessed() {
+		d.origin += guessed
+	}
+	return d
+}
+
 // title is what stands above the dialogue, or above the rest of it.
 func (d *dialogue) title() string {
 	text := "#" + strconv.Itoa(d.n)
 	if d.titled {
-		text += ", continued"
-	}
-	text += ": client " + d.End(flow.Client).Addr().String() + ", server " + d.End(flow.Server).Addr().String()
-	if !d.titled && !d.began.IsZero() {
-		text += ", at " + d.began.Format("15:04:05.000000")
-	}
-	if !d.titled && d.SidesGuessed() {
-		text += guessed
+		text += ", continued" + d.ends
+	} else {
+		text += d.ends + d.origin
 	}
 	d.titled = true
 	return Wrap(text, "", pageWidth)
@@ -94,7 +105,7 @@ func (a aside) words() string {
 	case asideEarly:
 		return octets + " sent again from before the first"
 	case asideOutside:
-		return octets + " after the end"
+		return octets + " that nobody was given"
 	case asideReset:
 		return "reset"
 	default:

@@ -76,11 +76,9 @@ func (f *follow) dialogueOf(s *Sight) *dialogue {
 	d := f.talks[s.Event.Connection]
 	if d == nil {
 		f.begun++
-		d = &dialogue{
-			Connection: s.Event.Connection, n: f.begun, began: s.At, streams: flow.NewStreams(&f.pool),
-			script: script{color: f.Color, hex: f.Views.Hex},
-		}
-		f.talks[d.Connection] = d
+		d = newDialogue(f.begun, s, &f.pool)
+		d.color, d.hex = f.Color, f.Views.Hex
+		f.talks[s.Event.Connection] = d
 	}
 	d.made = s.Text
 	return d

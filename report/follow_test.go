@@ -232,7 +232,7 @@ func TestFollowSays(t *testing.T) {
 			w.pass(1, "> R 105", "")
 			w.pass(1, "< P. 311 105", "and here")
 			w.pass(1, "< P. 319 105", "or not")
-		}, "> bye\n>[end]\n< still here\n>[reset]\n<[14 octets after the end]\n"},
+		}, "> bye\n>[end]\n< still here\n>[reset]\n<[14 octets that nobody was given]\n"},
 		{"cut short", func(w *wiretap) {
 			w.snap = 4
 			w.pass(1, "> P. 101 301", "GET / HTTP/1.1\r\n")

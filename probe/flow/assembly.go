@@ -13,15 +13,18 @@ const chunkCost = 64
 // assembly puts the octets of one direction in order. Offsets count them from
 // the first.
 type assembly struct {
-	side    Side
-	pool    *Pool
-	begun   bool
-	base    wire.Seq // of the octet at offset 0
-	next    uint64   // everything before it was told
-	fin     uint64   // where the FIN stands
-	hasFIN  bool
-	ended   bool // the FIN was told
-	aborted bool
+	side   Side
+	pool   *Pool
+	begun  bool
+	base   wire.Seq // of the octet at offset 0
+	next   uint64   // everything before it was told
+	fin    uint64   // where the FIN stands
+	hasFIN bool
+	ended  bool // the FIN was told
+	over   bool // nothing more is told
+	// onHold says that the receiver seems to be gone, so that nothing is given
+	// to it.
+	onHold bool
 	// waiting are those beyond next, in order, without overlap.
 	waiting []chunk
 	held    int
@@ -65,7 +68,7 @@ func (a *assembly) take(seq wire.Seq, octets []byte, length uint32, tell func(Pi
 	switch {
 	case length == 0:
 		return
-	case !ok || a.aborted:
+	case !ok || a.over:
 		a.aside(PieceOutside, uint64(length), tell)
 		return
 	case at < 0:
@@ -87,7 +90,7 @@ func (a *assembly) take(seq wire.Seq, octets []byte, length uint32, tell func(Pi
 		a.again(s.from, octets[:known], tell)
 		s.from, octets = s.from+n, octets[known:]
 	}
-	if s.from == a.next && len(a.waiting) == 0 {
+	if s.from == a.next && len(a.waiting) == 0 && !a.onHold {
 		a.pass(chunk{s, octets}, tell)
 	} else if s.from < s.to {
 		a.wait(s, octets, tell)
@@ -156,10 +159,31 @@ func (a *assembly) wait(s span, octets []byte, tell func(Piece)) {
 		s.from, octets = to, octets[len(part):]
 	}
 	a.change(s.to, changed, tell)
-	for len(a.waiting) > 0 && (a.held > waitingOctets || len(a.waiting) > waitingChunks || a.pool.full()) {
+	if a.onHold && a.crowded() {
+		a.discard(tell)
+	}
+	for a.crowded() {
 		a.skip(a.waiting[0].from, tell)
 		a.drain(tell)
 	}
+}
+
+// crowded reports whether more waits than there is room for.
+func (a *assembly) crowded() bool {
+	return len(a.waiting) > 0 && (a.held > waitingOctets || len(a.waiting) > waitingChunks || a.pool.full())
+}
+
+// discard gives up what waits for a receiver that is gone.
+func (a *assembly) discard(tell func(Piece)) {
+	n := uint64(0)
+	for _, c := range a.waiting {
+		n += c.to - c.from
+	}
+	if n > 0 {
+		a.aside(PieceOutside, n, tell)
+	}
+	a.waiting = nil
+	a.book(-a.held)
 }
 
 // put inserts octets before chunk i, and returns the place behind them.
@@ -190,7 +214,7 @@ func (a *assembly) book(n int) {
 
 // drain tells what need not wait any longer.
 func (a *assembly) drain(tell func(Piece)) {
-	for len(a.waiting) > 0 && a.waiting[0].from == a.next {
+	for len(a.waiting) > 0 && a.waiting[0].from == a.next && !a.onHold {
 		c := a.waiting[0]
 		a.waiting = slices.Delete(a.waiting, 0, 1)
 		a.book(-len(c.octets) - chunkCost)
@@ -217,7 +241,7 @@ func (a *assembly) settle(to uint64, tell func(Piece)) {
 // acknowledge takes what the peer has.
 func (a *assembly) acknowledge(ack wire.Seq, tell func(Piece)) {
 	at, ok := a.offset(ack)
-	if !ok || at < 0 || a.aborted {
+	if !ok || at < 0 || a.over || a.onHold {
 		return
 	}
 	to := uint64(at)
@@ -231,7 +255,7 @@ func (a *assembly) acknowledge(ack wire.Seq, tell func(Piece)) {
 // finish takes a FIN. One that stands before what has been seen is none.
 func (a *assembly) finish(seq wire.Seq, tell func(Piece)) {
 	at, ok := a.offset(seq)
-	if !ok || a.hasFIN || a.aborted || at < int64(a.next) {
+	if !ok || a.hasFIN || a.over || at < int64(a.next) {
 		return
 	}
 	if n := len(a.waiting); n > 0 && a.waiting[n-1].to > uint64(at) {
@@ -241,18 +265,29 @@ func (a *assembly) finish(seq wire.Seq, tell func(Piece)) {
 	a.drain(tell)
 }
 
-// abort tells what is left; nothing that comes later is given to anybody.
-func (a *assembly) abort(tell func(Piece)) {
-	if a.aborted {
+// hold says whether the receiver is gone.
+func (a *assembly) hold(yes bool, tell func(Piece)) {
+	if a.onHold == yes {
 		return
 	}
-	if n := len(a.waiting); n > 0 {
+	a.onHold = yes
+	a.drain(tell)
+}
+
+// end tells what is left.
+func (a *assembly) end(tell func(Piece)) {
+	if a.over {
+		return
+	}
+	if a.onHold {
+		a.discard(tell)
+	} else if n := len(a.waiting); n > 0 {
 		a.settle(a.waiting[n-1].to, tell)
 	}
-	if a.hasFIN {
+	if a.hasFIN && !a.onHold {
 		a.settle(a.fin, tell)
 	}
-	a.aborted = true
+	a.over = true
 	a.pool.takeBack(a.kept)
 	a.kept = nil
 }

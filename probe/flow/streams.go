@@ -33,7 +33,8 @@ const (
 	PieceChanged
 	// PieceEarly is octets from before the first that was told.
 	PieceEarly
-	// PieceOutside is octets after a reset or a FIN, which nobody was given.
+	// PieceOutside is octets that nobody was given: they came after a FIN, or
+	// after a reset that their receiver believed.
 	PieceOutside
 	// PieceEnd says that a FIN ends what the side has to say.
 	PieceEnd
@@ -118,14 +119,14 @@ func (s *Streams) Add(e *Event, h *wire.Header, g *wire.Segment, octets []byte, 
 	if e.Copy || e.Steps&ignored != 0 {
 		return
 	}
-	out, in := &s.sides[e.From], &s.sides[e.From.Peer()]
-	if e.Steps.Has(ResetStep) {
-		out.abort(tell)
-		if e.Connection.End(e.From).State() == Closed {
-			in.abort(tell)
-		}
+	for side := range s.sides {
+		// Whether a reset was believed may show later only.
+		s.sides[side].hold(e.Connection.ends[Side(side).Peer()].gone, tell)
+	}
+	if g.Flags&wire.RST != 0 {
 		return
 	}
+	out, in := &s.sides[e.From], &s.sides[e.From.Peer()]
 	seq := g.Seq
 	if g.Flags&wire.SYN != 0 {
 		seq = seq.Add(1)
@@ -147,6 +148,6 @@ func (s *Streams) Add(e *Event, h *wire.Header, g *wire.Segment, octets []byte, 
 // End tells what is left, when nothing more will come.
 func (s *Streams) End(tell func(Piece)) {
 	for i := range s.sides {
-		s.sides[i].abort(tell)
+		s.sides[i].end(tell)
 	}
 }

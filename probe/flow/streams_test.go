@@ -92,7 +92,7 @@ func TestStreams(t *testing.T) {
 		{"octets that were not captured", opening + "> . 101+9 ack 301 cut 0\n> . 110+9 ack 301 cut 0", "[9 missing][9 missing]", ""},
 		{"wraparound", "> S 4294967290\n< S. 300 ack 4294967291\n> . 4294967291 ack 301\n> . 1+3 ack 301 =ghi\n> . 4294967291+6 ack 301 =abcdef\n< . 301 ack 4", "abcdefghi", ""},
 		{"after the FIN", opening + "> F. 101+3 ack 301 =abc\n> . 104+9 ack 301 =and more\n> F. 101+3 ack 301 =abc", "abc[end][9 outside]", ""},
-		{"after a reset", opening + "> . 104+3 ack 301 =def\n< R 301 win 0\n> . 101+3 ack 301 =abc\n< . 301+2 ack 104 =OK", "[3 missing]def[3 outside]", "[2 outside]"},
+		{"after a reset", opening + "> . 101+1 ack 301 =a\n> . 104+3 ack 301 =def\n< R 301 win 0\n> . 102+2 ack 301 =bc", "a[5 outside]", ""},
 		{"a reset that nobody believes", opening + "< R 9999\n> . 101+3 ack 301 =abc", "abc", ""},
 		{"joined late", "> . 500+3 ack 900 =abc\n< . 903+2 ack 503 =OK\n> . 503+1 ack 905 =d\n> . 498+5 ack 905 =XYabc", "abcd[2 early]", "[3 missing]OK"},
 		{"joined late, at an acknowledgement", "< . 900 ack 500\n> . 510+1 ack 900 =k\n< . 900 ack 511", "[10 missing]k", ""},
@@ -114,6 +114,43 @@ func TestStreams(t *testing.T) {
 				t.Errorf("server says %s, want %s", got, c.server)
 			}
 		})
+	}
+}
+
+// What comes for a receiver that was reset waits until it shows that it lives.
+func TestStreamsOnHold(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		then func(a *assembly, tell func(Piece))
+		want string
+	}{
+		{"gone", func(*assembly, func(Piece)) {}, "ab[4 outside]"},
+		{"alive", func(a *assembly, tell func(Piece)) { a.hold(false, tell) }, "ab[1 missing]def"},
+		{"alive, and complete", func(a *assembly, tell func(Piece)) {
+			a.take(2, []byte("c"), 1, tell)
+			a.hold(false, tell)
+			a.finish(6, tell)
+		}, "abcdef[end]"},
+		{"sent too much", func(a *assembly, tell func(Piece)) {
+			a.take(6, make([]byte, waitingOctets), waitingOctets, tell)
+			a.take(2, []byte("X"), 1, tell)
+			a.hold(false, tell)
+		}, fmt.Sprintf("ab[%d outside]X", waitingOctets+3)},
+	} {
+		var pool Pool
+		a, heard := assembly{pool: &pool, begun: true}, &teller{}
+		a.take(0, []byte("ab"), 2, heard.tell)
+		a.hold(true, heard.tell)
+		a.take(3, []byte("def"), 3, heard.tell)
+		a.acknowledge(6, heard.tell)
+		if c.name == "gone" {
+			a.take(2, []byte("c"), 1, heard.tell)
+		}
+		c.then(&a, heard.tell)
+		a.end(heard.tell)
+		if got := heard.sides[Client].String(); got != c.want || pool.used != 0 || pool.lent != 0 {
+			t.Errorf("%s: %s, want %s", c.name, got, c.want)
+		}
 	}
 }
 
@@ -147,7 +184,7 @@ func TestStreamsAreBounded(t *testing.T) {
 				t.Fatalf("%s: %d octets wait, %d of this direction", c.name, pool.used, a.held)
 			}
 		}
-		a.abort(tell)
+		a.end(tell)
 		if told != uint64(end) || pool.used != 0 || pool.lent != 0 {
 			t.Errorf("%s: %d of %d told, %d wait, %d are lent", c.name, told, end, pool.used, pool.lent)
 		}
@@ -170,7 +207,7 @@ func TestPoolLendsNoMore(t *testing.T) {
 	all[keepers].take(0, []byte("abX"), 3, heard.tell)
 	all[keepers].take(3, []byte("d"), 1, heard.tell)
 	for _, a := range all {
-		a.abort(heard.tell)
+		a.end(heard.tell)
 	}
 	if got := heard.sides[Client].String(); got != "[1 changed]d" || pool.lent != 0 {
 		t.Errorf("%q, %d lent", got, pool.lent)
@@ -186,7 +223,7 @@ type model struct {
 	fin     uint64
 	hasFIN  bool
 	ended   bool
-	aborted bool
+	over    bool
 	current map[uint64]byte // of the segment that is being taken
 }
 
@@ -229,7 +266,7 @@ func (m *model) take(at uint64, octets []byte, length uint32) {
 	clear(m.current)
 	for i := range uint64(length) {
 		place := at + i
-		if m.aborted || m.hasFIN && place >= m.fin {
+		if m.over || m.hasFIN && place >= m.fin {
 			break
 		}
 		if i < uint64(len(octets)) {
@@ -241,6 +278,18 @@ func (m *model) take(at uint64, octets []byte, length uint32) {
 		m.octets[place] = -1
 		if i < uint64(len(octets)) {
 			m.octets[place] = int(octets[i])
+		}
+	}
+}
+
+// discarded forgets what was given up for a receiver that is gone.
+func (m *model) discarded(a *assembly) {
+	if !a.onHold || len(a.waiting) > 0 {
+		return
+	}
+	for at := range m.octets {
+		if at >= m.next {
+			delete(m.octets, at)
 		}
 	}
 }
@@ -260,31 +309,35 @@ func FuzzStreams(f *testing.F) {
 			switch b[0] >> 6 {
 			case 1:
 				a.acknowledge(seq, m.tell)
-				if !m.aborted && m.next < at && !m.hasFIN {
+				if !m.over && m.next < at && !m.hasFIN && !a.onHold {
 					t.Fatalf("%d was acknowledged, %d told", at, m.next)
 				}
 			case 2:
-				if last := len(a.waiting) - 1; !m.hasFIN && !m.aborted && at >= m.next && (last < 0 || a.waiting[last].to <= at) {
+				if last := len(a.waiting) - 1; !m.hasFIN && !m.over && at >= m.next && (last < 0 || a.waiting[last].to <= at) {
 					m.fin, m.hasFIN = at, true
 				}
 				a.finish(seq, m.tell)
 			case 3:
-				if b[1]&7 != 0 {
-					continue
+				switch b[1] & 7 {
+				case 0:
+					a.end(m.tell)
+					m.over = true
+				case 1:
+					a.hold(b[2]&1 == 1, m.tell)
 				}
-				a.abort(m.tell)
-				m.aborted = true
 			default:
 				length := uint32(b[1] & 0x1f)
 				octets := bytes.Repeat(b[3:4], int(min(uint32(b[2]&0x1f), length)))
 				m.take(at, octets, length)
 				a.take(seq, octets, length, m.tell)
 			}
-			if pool.used != a.held || pool.full() || len(a.waiting) > 0 && a.waiting[0].from <= a.next {
+			m.discarded(&a)
+			if pool.used != a.held || pool.full() || len(a.waiting) > 0 && a.waiting[0].from <= a.next && !a.onHold {
 				t.Fatalf("%d wait, %d of all, after %d: %+v", a.held, pool.used, a.next, a.waiting)
 			}
 		}
-		a.abort(m.tell)
+		a.end(m.tell)
+		m.discarded(&a)
 		if a.held != 0 || pool.used != 0 || pool.lent != 0 {
 			t.Fatalf("%d wait, %d lent", pool.used, pool.lent)
 		}
