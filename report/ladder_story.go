@@ -70,7 +70,10 @@ func timeWait(e *flow.End, ending string) string {
 }
 
 // tied writes a time that Wrap does not part from its unit.
-func tied(d time.Duration) string { return strings.ReplaceAll(Duration(d), " ", hardSpace) }
+func tied(d time.Duration) string { return strings.ReplaceAll(exact(d), " ", hardSpace) }
+
+// exact writes a measured time with as many decimals as stamps have.
+func exact(d time.Duration) string { return string(appendTime(nil, d)) }
 
 // sinceBegin says when a reset came.
 func sinceBegin(c *flow.Connection, r flow.Reset) string {

@@ -329,10 +329,12 @@ func (r *rung) class() string {
 	return "data"
 }
 
-// tip is all there is to say of a segment: tcpdump's line, where it was seen,
-// and what its steps mean.
-func tip(s *Sight, line []byte) string {
-	text := string(line)
+// tip is all there is to say of a segment: the line of it, where it was seen,
+// and what the words in it mean.
+func (p *ladderPage) tip(s *Sight) string {
+	p.buf = append(AppendSegment(p.buf[:0], s.At, s.Datagram), "  # "...)
+	p.buf = p.annotator.appendTo(p.buf, s)
+	text := string(p.buf)
 	if seen := strings.TrimSpace(s.Device + " " + s.Way); seen != "" {
 		text += "\nseen on " + Escape(seen)
 	}
@@ -340,7 +342,7 @@ func tip(s *Sight, line []byte) string {
 		text += "\ncopy: was seen before, in another place"
 	}
 	for step := range s.Event.Steps.All() {
-		text += "\n" + step.String() + ": " + meaningOf(finding.Steps(), step.String())
+		text += "\n" + step.String() + ": " + finding.Steps()[step].Meaning
 	}
 	if s.Event.Steps.Has(flow.ResetStep) || s.Event.Steps.Has(flow.StrayReset) {
 		text += "\n" + s.Event.Shape.String() + ": " + meaningOf(finding.Shapes(), s.Event.Shape.String())

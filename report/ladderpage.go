@@ -39,7 +39,9 @@ type ladderPage struct {
 	list   []*pageTalk // in the order in which they began
 	rungs  int
 	// others are the connections that are not drawn.
-	others int64
+	others    int64
+	annotator annotator
+	buf       []byte
 }
 
 // pageTalk is one connection of a page.
@@ -56,7 +58,10 @@ func (t *pageTalk) name() string {
 }
 
 func newLadderPage(w io.WriteCloser, format Format, o Options) *ladderPage {
-	return &ladderPage{Options: o, about: newAbout(o), file: w, format: format, talks: map[*flow.Connection]*pageTalk{}}
+	return &ladderPage{
+		Options: o, about: newAbout(o), file: w, format: format, talks: map[*flow.Connection]*pageTalk{},
+		annotator: newAnnotator(Views{Fields: true}),
+	}
 }
 
 func (p *ladderPage) Write(r finding.Record) error {
@@ -87,7 +92,7 @@ func (p *ladderPage) sight(s *Sight) error {
 		return nil
 	}
 	p.rungs++
-	t.rungs = append(t.rungs, pageRung{r, tip(s, AppendSegment(nil, s.At, s.Datagram))})
+	t.rungs = append(t.rungs, pageRung{r, p.tip(s)})
 	return nil
 }
 
@@ -234,11 +239,11 @@ func (t *pageTalk) section() ladderSection {
 		began = t.began.Format("15:04:05.000000")
 	}
 	if rtt, ok := c.HandshakeRTT(); ok {
-		handshake = micros(Duration(rtt))
+		handshake = micros(exact(rtt))
 		x.Key = append(x.Key, fact{"handshake", handshake})
 	}
 	if life := c.Last().Sub(c.Began()); life > 0 {
-		lasted = micros(Duration(life))
+		lasted = micros(exact(life))
 		x.Key = append(x.Key, fact{"lasted", lasted})
 	}
 	x.Key = append(x.Key, fact{"client octets", Grouped(client.Octets())}, fact{"server octets", Grouped(server.Octets())})
@@ -253,4 +258,4 @@ func (t *pageTalk) section() ladderSection {
 }
 
 // spent writes a time in a state; "" for none.
-func spent(d time.Duration) string { return unless(d == 0, micros(Duration(d))) }
+func spent(d time.Duration) string { return unless(d == 0, micros(exact(d))) }
