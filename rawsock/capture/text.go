@@ -209,9 +209,16 @@ func (t *Text) segment(r row, kind rowKind) (Line, bool) {
 	return line, true
 }
 
+// maxProblem bounds, in octets, what a problem repeats of its line, which may
+// be of any length.
+const maxProblem = 200
+
 // report keeps the first problem.
 func (t *Text) report(line, column int, problem string) {
 	if t.first == nil {
+		if len(problem) > maxProblem {
+			problem = strings.ToValidUTF8(problem[:maxProblem], "") + "..."
+		}
 		t.first = &TextError{Line: line, Column: column, Problem: problem}
 	}
 }
