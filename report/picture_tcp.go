@@ -102,6 +102,8 @@ func (h *header) numbers(g *wire.Segment, data uint32, whole bool) {
 		switch {
 		case !whole:
 			return justNumber(v)
+		case refusal(g):
+			return "", fmt.Sprintf("%d: the number behind the segment that it answers", v)
 		case g.Flags&wire.ACK != 0:
 			return "", fmt.Sprintf("%d: the octet expected next; all before it have arrived", v)
 		case v == 0:
@@ -109,6 +111,12 @@ func (h *header) numbers(g *wire.Segment, data uint32, whole bool) {
 		}
 		return "", fmt.Sprintf("%d, but without ACK it means nothing", v)
 	})
+}
+
+// refusal reports whether g looks like the reset that answers a segment
+// without ACK (RFC 9293, Section 3.10.7.1).
+func refusal(g *wire.Segment) bool {
+	return g.Flags&wire.RST != 0 && g.Flags&wire.ACK != 0 && g.Seq == 0
 }
 
 func seqMeaning(g *wire.Segment, data uint32) string {
@@ -121,7 +129,7 @@ func seqMeaning(g *wire.Segment, data uint32) string {
 		return fmt.Sprintf("of the first octet of data; the FIN takes %d", g.Seq.Add(data))
 	case data > 0:
 		return fmt.Sprintf("of the first octet of data; the next segment begins with %d", g.Seq.Add(data))
-	case g.Flags&wire.RST != 0 && g.Flags&wire.ACK != 0 && g.Seq == 0:
+	case refusal(g):
 		return "as a refusal has it; the receiver goes by the acknowledgment"
 	case g.Flags&wire.RST != 0:
 		return "the receiver takes the reset if it expects just this octet (RFC 5961)"

@@ -228,6 +228,25 @@ func TestDecodeWordsAreInThePage(t *testing.T) {
 	same(t, "--as", matches(`(?m)^\.Cm (\w+)`, item), startWords())
 }
 
+// The page's example is what the program prints.
+func TestDecodeExampleInThePage(t *testing.T) {
+	_, example, _ := strings.Cut(section(pages(t)["tcpscope-decode"], "EXAMPLES"), "\n.Ss One worked through\n")
+	blocks := matches(`(?s)\n\.Bd -literal\n(.*?)\n\.Ed`, example)
+	if len(blocks) != 2 {
+		t.Fatalf("%d blocks", len(blocks))
+	}
+	status, stdout, stderr := call(t, strings.TrimPrefix(blocks[0], "$ tcpscope "), "")
+	var picture strings.Builder
+	for line := range strings.Lines(stdout) {
+		if strings.Contains(line, "|") || strings.Contains(line, "+-") || strings.HasPrefix(line, "       0") {
+			picture.WriteString(line[1:])
+		}
+	}
+	if status != 0 || stderr != "" || picture.String() != blocks[1]+"\n" {
+		t.Errorf("%d, %q\n%s", status, stderr, picture.String())
+	}
+}
+
 // Whatever is pasted is shown, or refused in one line with advice.
 func FuzzDecode(f *testing.F) {
 	for _, text := range []string{
