@@ -6,7 +6,11 @@ func appendHex(b, octets []byte) []byte {
 	const digits = "0123456789abcdef"
 	const width = 16
 	for offset := 0; offset < len(octets); offset += width {
-		b = append(appendHex16(append(b, "\n\t0x"...), uint16(offset)), ": "...)
+		b = append(b, "\n\t0x"...)
+		if offset > 0xffff { // of what a device is to cut into segments
+			b = append(b, digits[offset>>16&0xf])
+		}
+		b = append(appendHex16(b, uint16(offset)), ": "...)
 		line := octets[offset:min(offset+width, len(octets))]
 		for i := range width {
 			if i%2 == 0 {

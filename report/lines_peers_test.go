@@ -132,14 +132,10 @@ func seen(datagrams ...[]byte) []*Sight {
 	return sights
 }
 
-// optioned is a segment with octets for options, padded with NOPs.
-func optioned(flags wire.Flags, octets ...byte) []byte {
-	for len(octets)%4 != 0 {
-		octets = append(octets, 1)
+func TestLinesOddAgainstTcpdump(t *testing.T) {
+	for _, l := range links() {
+		against(t, l, seen(oddDatagrams()...))
 	}
-	return edited(tcp(ant, apple, wire.Segment{
-		SrcPort: 40000, DstPort: 9, Seq: 1000, Ack: 2000, Flags: flags, Payload: append(octets, "data"...),
-	}), 32, byte(5+len(octets)/4)<<4)
 }
 
 func TestLinesOptionsAgainstTcpdump(t *testing.T) {

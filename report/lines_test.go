@@ -23,7 +23,9 @@ type follower struct {
 	g     wire.Segment
 }
 
-func newFollower() *follower { return &follower{table: flow.New(flow.Config{Copies: true})} }
+func newFollower() *follower {
+	return &follower{table: flow.New(flow.Config{Copies: true, Connections: 64})}
+}
 
 // see returns the sight of a datagram, valid until the next call.
 func (f *follower) see(at time.Time, d []byte, place int) *Sight {
@@ -124,6 +126,80 @@ func TestLinesGolden(t *testing.T) {
 	} {
 		got := linesOf(t, c.views, c.text, func(o *Options, _ *Sight) { o.Color = c.color })
 		golden(t, "lines-"+name+".golden", got)
+	}
+}
+
+// oddDatagrams are what one meets in the field rarely, one of each kind. The
+// peers tests show them to tcpdump as well.
+func oddDatagrams() [][]byte {
+	const ack, syn = wire.ACK, wire.SYN
+	options := [][]byte{
+		{30, 12, 0x01, 0x81, 1, 2, 3, 4, 5, 6, 7, 8}, {30, 4, 0x01, 0x01}, {30, 12, 0x02, 0x01, 1, 2, 3, 4, 5, 6, 7, 8},
+		{30, 12, 0x11, 5, 1, 2, 3, 4, 5, 6, 7, 8}, {30, 12, 0x61, 0, 0, 0, 0, 0, 0, 1, 2, 3}, {30, 12, 0x70, 0, 0, 0, 0, 0, 0, 1, 2, 3},
+		{30, 8, 0x34, 1, 192, 0, 2, 1}, {30, 10, 0x30, 1, 192, 0, 2, 1, 0, 80}, {30, 16, 0x31, 1, 192, 0, 2, 1, 1, 2, 3, 4, 5, 6, 7, 8},
+		append([]byte{30, 30, 0x36, 1, 0x20, 1, 0xd, 0xb8}, make([]byte, 22)...), {30, 5, 0x40, 1, 2}, {30, 3, 0x51}, {30, 4, 0x50, 9}, {30, 4, 0x90, 9}, {30, 2},
+		{19, 18, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}, {28, 4, 0x80, 5}, {28, 4, 0, 5}, {13, 6, 0, 0, 0, 1}, {20, 4, 0x80, 5},
+		{29, 8, 1, 2, 3, 4, 5, 6}, {29, 3, 1}, {254, 6, 0xf9, 0x89, 1, 2}, {254, 3, 1}, {254, 4, 1, 2}, {34, 2}, {34, 6, 1, 2, 3, 4},
+		{2, 3, 5, 1}, {2, 6, 5, 180, 1, 1}, {4, 4, 1, 1}, {8, 4, 1, 1}, {3, 2, 7, 0}, {5, 10, 0, 0, 4, 0, 0, 0, 5, 0}, {5, 6, 1, 2, 3, 4}, {77, 0}, {77, 4, 1, 2}, {1, 1, 77, 41}, {1, 1, 1, 77},
+	}
+	var odd [][]byte
+	for _, o := range options {
+		odd = append(odd, optioned(syn, o...), optioned(ack, o...))
+	}
+	odd = append(odd,
+		optioned(ack, append([]byte{30, 20, 0x24, 0x1f, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 2}, make([]byte, 4)...)...),
+		optioned(ack, append([]byte{30, 28, 0x20, 0x1f}, make([]byte, 24)...)...),
+		optioned(ack, append([]byte{30, 18, 0x20, 0x05}, make([]byte, 14)...)...),
+		optioned(ack, append([]byte{30, 24, 0x10, 0}, make([]byte, 20)...)...),
+		optioned(syn|ack, append([]byte{30, 16, 0x10, 1}, make([]byte, 12)...)...),
+		optioned(ack, append([]byte{30, 20, 0x00, 0}, make([]byte, 16)...)...),
+		tcp(apple, ant, wire.Segment{SrcPort: 9, DstPort: 40000, Flags: wire.RST, Payload: []byte("no\x00\x7f\xe4\x90 thanks, and more than thirty octets")}),
+		tcp(apple, ant, wire.Segment{SrcPort: 9, DstPort: 40000, Flags: wire.RST | ack, Payload: []byte("go away")}),
+	)
+	for _, o := range [][]byte{
+		{7, 7, 8, 192, 0, 2, 1, 0}, {131, 7, 4, 192, 0, 2, 1, 1}, {137, 11, 4, 192, 0, 2, 1, 192, 0, 2, 2, 0}, {7, 2, 1, 1}, {7, 4, 0, 0}, {7, 40, 4, 0},
+		{68, 12, 13, 0x21, 192, 0, 2, 1, 0, 0, 0, 9}, {68, 8, 5, 0, 0, 0, 0, 9}, {68, 12, 5, 3, 192, 0, 2, 1, 0, 0, 0, 9}, {68, 8, 5, 7, 0, 0, 0, 9}, {68, 3, 5, 1}, {68, 6, 4, 0, 1, 1, 1, 1},
+		{148, 4, 0, 0}, {148, 4, 0, 7}, {148, 3, 0, 1}, {130, 4, 0, 0}, {82, 4, 0, 0}, {99, 4, 0, 0}, {99, 1, 0, 0}, {1, 0, 0, 0},
+	} {
+		odd = append(odd, withIPOptions(o...))
+	}
+	discard := edited(tcp(ant, apple, wire.Segment{SrcPort: 40000, DstPort: 9, Flags: syn}), 11, 1)
+	for tos := range byte(4) {
+		odd = append(odd, edited(discard, 1, 0xb8|tos))
+	}
+	for flags := range byte(8) {
+		odd = append(odd, edited(discard, 6, flags<<5))
+	}
+	for _, typ := range []byte{0, 3, 4, 5, 8, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19} {
+		odd = append(odd, icmp(typ, 1, 0xc0000201, discard))
+	}
+	return odd
+}
+
+// optioned is a segment with octets for options, padded with NOPs.
+func optioned(flags wire.Flags, octets ...byte) []byte {
+	for len(octets)%4 != 0 {
+		octets = append(octets, 1)
+	}
+	return edited(tcp(ant, apple, wire.Segment{
+		SrcPort: 40000, DstPort: 9, Seq: 1000, Ack: 2000, Flags: flags, Payload: append(octets, "data"...),
+	}), 32, byte(5+len(octets)/4)<<4)
+}
+
+// TestLinesOddGolden also cuts off what the capture, and what the link lacks.
+func TestLinesOddGolden(t *testing.T) {
+	for name, views := range map[string]Views{"odd": {Bare: true}, "odd-fields": {Bare: true, Fields: true}} {
+		l := newLines(nil, Options{Views: &views})
+		var b []byte
+		for _, d := range oddDatagrams() {
+			b = append(l.appendSight(b, &Sight{Datagram: d}), '\n')
+		}
+		for _, d := range [][]byte{syn(), withIPOptions(7, 7, 4, 192, 0, 2, 1, 0), optioned(wire.ACK, 29, 8, 1, 2, 3, 4, 5, 6, 77, 4, 1, 2)} {
+			for n := 18; n < len(d); n++ {
+				b = append(l.appendSight(b, &Sight{Datagram: d[:n], Missing: n % 2 * (len(d) - n)}), '\n')
+			}
+		}
+		golden(t, "lines-"+name+".golden", string(b))
 	}
 }
 
@@ -295,6 +371,9 @@ func TestOriginsUnderAFlood(t *testing.T) {
 }
 
 func TestHexDump(t *testing.T) {
+	if long := string(appendHex(nil, make([]byte, 1<<16+1))); !strings.Contains(long, "\n\t0xfff0: ") || !strings.Contains(long, "\n\t0x10000:  00 ") {
+		t.Errorf("ends with %q", long[len(long)-200:])
+	}
 	octets := []byte("ABCDEFGHIJKLMNOP\x00~\x7f")
 	want := "\n\t0x0000:  4142 4344 4546 4748 494a 4b4c 4d4e 4f50  ABCDEFGHIJKLMNOP" +
 		"\n\t0x0010:  007e 7f                                  .~."

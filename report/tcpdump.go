@@ -172,6 +172,8 @@ func appendInt(b []byte, n int) []byte { return strconv.AppendInt(b, int64(n), 1
 
 func appendUint(b []byte, n uint32) []byte { return strconv.AppendUint(b, uint64(n), 10) }
 
+// appendTCP appends a segment of a length, of which g has been captured, in the
+// datagram d.
 func (p *printer) appendTCP(b, d, g []byte, length int, fragment bool) []byte {
 	if len(g) < 4 {
 		return appendCut(append(appendAddrs(b, d), ':'), "tcp")
@@ -215,6 +217,13 @@ func (p *printer) appendTCP(b, d, g []byte, length int, fragment bool) []byte {
 	if flags&wire.URG != 0 {
 		b = appendUint(append(b, ", urg "...), uint32(binary.BigEndian.Uint16(g[18:])))
 	}
+	return p.appendTCPRest(b, g, headerLen, length, peer)
+}
+
+// appendTCPRest appends the options, and how long the payload is; peer is
+// what SACK blocks are relative to.
+func (p *printer) appendTCPRest(b, g []byte, headerLen, length int, peer uint32) []byte {
+	flags := wire.Flags(g[13])
 	o := optionPrinter{
 		left: headerLen - tcpHeaderLen, captured: g[tcpHeaderLen:],
 		flags: flags, base: wire.Seq(peer), whole: len(g) >= headerLen+length,

@@ -1,6 +1,8 @@
 package wire
 
 import (
+	"bytes"
+	"encoding/binary"
 	"math/rand/v2"
 	"testing"
 )
@@ -126,6 +128,37 @@ func TestChecksumString(t *testing.T) {
 	} {
 		if got := c.String(); got != want {
 			t.Errorf("%d: %q, want %q", c, got, want)
+		}
+	}
+}
+
+// What should stand in a checksum's place is what encoding puts there.
+func TestProperChecksums(t *testing.T) {
+	h := probeHeader()
+	d := mustDatagram(t, h, Segment{SrcPort: 40000, DstPort: 9, Flags: SYN, Payload: []byte("odd")})
+	message, err := ICMPError{Type: ICMPUnreachable, Original: d}.AppendTo(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		octets []byte
+		at     int
+		sum    func(b []byte) (got, want uint16)
+	}{
+		"header":  {d[:ipv4HeaderLen], 10, HeaderChecksum},
+		"segment": {d[ipv4HeaderLen:], tcpChecksumAt, func(b []byte) (got, want uint16) { return SegmentChecksum(h.Src, h.Dst, b) }},
+		"icmp":    {message, 2, ICMPChecksum},
+	} {
+		right := binary.BigEndian.Uint16(c.octets[c.at:])
+		if got, want := c.sum(c.octets); got != right || want != right {
+			t.Errorf("%s: %04x, %04x, want %04x", name, got, want, right)
+		}
+		for _, wrong := range []uint16{0, 1, right + 1, ^right, 0xffff} {
+			spoilt := bytes.Clone(c.octets)
+			binary.BigEndian.PutUint16(spoilt[c.at:], wrong)
+			if got, want := c.sum(spoilt); got != wrong || want != right {
+				t.Errorf("%s with %04x: %04x, %04x, want %04x", name, wrong, got, want, right)
+			}
 		}
 	}
 }

@@ -82,3 +82,15 @@ func TestOptionWordsRelative(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+func TestAppendWords(t *testing.T) {
+	buf := make([]byte, 0, 200)
+	for _, c := range wordCases {
+		if got := string(c.option.AppendWords([]byte("x"), 0)); got != "x"+c.want {
+			t.Errorf("%s: got %q, want %q", c.name, got, "x"+c.want)
+		}
+		if n := testing.AllocsPerRun(10, func() { c.option.AppendWords(buf, 0) }); n > 0 {
+			t.Errorf("%s: %v allocations", c.name, n)
+		}
+	}
+}
