@@ -10,12 +10,16 @@ import (
 // about is what a document says about the run that it is of.
 type about struct {
 	location *time.Location
-	run      finding.Record
-	summary  finding.Record
-	errors   []finding.Record
+	// timed says that the run took the time of what it shows.
+	timed   bool
+	run     finding.Record
+	summary finding.Record
+	errors  []finding.Record
 }
 
-func newAbout(o Options) about { return about{location: o.location()} }
+func newAbout(o Options) about {
+	return about{location: o.location(), timed: o.Views == nil || o.Views.Live}
+}
 
 // take gathers the records that are about the run.
 func (a *about) take(r finding.Record) {
@@ -52,7 +56,7 @@ func (a *about) facts(counts ...fact) []fact {
 	if at := a.run.Time("at"); !at.IsZero() {
 		add("When", at.In(a.location).Format("2006-01-02 15:04:05 MST"))
 	}
-	if ms, ok := a.summary.Number("elapsed_ms"); ok {
+	if ms, ok := a.summary.Number("elapsed_ms"); ok && a.timed {
 		add("Duration", span(time.Duration(ms*float64(time.Millisecond))))
 	}
 	if from := a.run.Addr("source"); from.IsValid() {

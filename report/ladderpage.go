@@ -184,6 +184,7 @@ type ladderDocument struct {
 type ladderSection struct {
 	N          int
 	Name       string
+	Ends       [2]string
 	Row        []string
 	Troubled   bool
 	Story      string
@@ -230,7 +231,7 @@ func (t *pageTalk) section() ladderSection {
 	c := t.Connection
 	client, server := c.End(flow.Client), c.End(flow.Server)
 	x := ladderSection{
-		N: t.n, Name: t.name(), Story: micros(closeStory(c)), Troubles: troubles(c), Guessed: c.SidesGuessed(),
+		N: t.n, Name: t.name(), Ends: [2]string{client.Addr().String(), server.Addr().String()}, Story: micros(closeStory(c)), Troubles: troubles(c), Guessed: c.SidesGuessed(),
 		Wide: ladderSVG(t, wideLadder()), Slim: ladderSVG(t, slimLadder()),
 	}
 	x.Troubled = len(x.Troubles) > 0
