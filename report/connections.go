@@ -182,9 +182,9 @@ func resetOrigin(r flow.Reset, began time.Time) string {
 	}
 	switch r.Sender() {
 	case finding.SenderPeer:
-		parts = append(parts, "from its own distance")
+		parts = append(parts, "by the host itself")
 	case finding.SenderMiddlebox:
-		parts = append(parts, "made by a middlebox")
+		parts = append(parts, "by a middlebox")
 	}
 	if len(parts) == 0 {
 		return ""
