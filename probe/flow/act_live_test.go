@@ -275,7 +275,7 @@ func (a *act) take(l line) parcel {
 			p := (*queue)[i]
 			again := a.repeats(l.from, p)
 			switch {
-			case a.matches(l, p) && again == l.again:
+			case again == l.again && a.matches(l, p):
 				*queue = slices.Delete(*queue, i, i+1)
 				a.taken[l.from][spanOf(p)] = true
 				return p

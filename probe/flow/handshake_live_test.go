@@ -152,12 +152,7 @@ const serverCloses = `
 `
 
 // anew makes ready for another connection on the same ports.
-func (a *act) anew() {
-	a.known = [2]bool{}
-	for side := range a.taken {
-		a.taken[side] = map[span]bool{}
-	}
-}
+func (a *act) anew() { a.known = [2]bool{} }
 
 // Behind a NAT two connections get the same outside port, one after the
 // other, and the second's timestamps are older than the first's: what is left
@@ -189,6 +184,7 @@ func (a *act) older(than uint32) {
 		p := a.take(parse(a.t, "> S"))
 		if val, ok := timestamp(p); ok && int32(val-than) < -1000 {
 			a.stage.lanes[flow.Client].queue = []parcel{p}
+			delete(a.taken[flow.Client], spanOf(p))
 			a.anew()
 			return
 		}
