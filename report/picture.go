@@ -61,16 +61,14 @@ func (picture) end() error                   { return nil }
 
 // Picture makes multi a Viewer.
 func (m *multi) Picture(o *Octets) error {
-	var errs []error
-	m.each(&errs, func(out output) error {
-		if t, ok := out.recordWriter.(*textView); ok {
+	return m.viewed(func(v view) error {
+		if t, ok := v.(*textView); ok {
 			if p, ok := t.view.(picture); ok {
 				return p.show(o)
 			}
 		}
 		return nil
 	})
-	return m.result(errs)
 }
 
 // show writes a paragraph for each header. Quiet leaves the pictures out.

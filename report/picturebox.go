@@ -18,10 +18,10 @@ type box struct {
 
 // piece is the part of a figure that stands in one word.
 type piece struct {
-	bits         int
-	titles       []string // a line each
-	value        string
-	wrong, blank bool
+	bits   int
+	titles []string // a line each
+	value  string
+	wrong  bool
 }
 
 // drawing shows the boxes of a header in the way of RFC 9293, Figure 1: a row

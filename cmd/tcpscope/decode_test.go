@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/hex"
 	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -221,11 +222,29 @@ func TestDecodeRecords(t *testing.T) {
 	}
 }
 
+// Whoever has changed their mind about pasting something may interrupt.
+func TestDecodeInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	in, out := io.Pipe()
+	defer out.Close()
+	var errs bytes.Buffer
+	status := run(ctx, []string{"tcpscope", "decode"}, in, io.Discard, &errs)
+	if status != exitInterrupted || errs.String() != "tcpscope: interrupted\n" {
+		t.Errorf("%d, %q", status, errs.String())
+	}
+}
+
 // The page names all that --as takes.
 func TestDecodeWordsAreInThePage(t *testing.T) {
 	_, item, _ := strings.Cut(section(pages(t)["tcpscope-decode"], "OPTIONS"), "Fl -as ")
 	item, _, _ = strings.Cut(item, "\n.El\n")
 	same(t, "--as", matches(`(?m)^\.Cm (\w+)`, item), startWords())
+	var offered []string
+	for _, c := range candidates((&program{}).app(), []string{"decode", "--as", ""}) {
+		offered = append(offered, c.word)
+	}
+	same(t, "completion", offered, startWords())
 }
 
 // The page's example is what the program prints.
