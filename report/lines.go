@@ -22,7 +22,7 @@ func newLines(w io.Writer, o Options) *lines {
 	if o.Views != nil {
 		l.views = *o.Views
 	}
-	l.notes = newAnnotator(l.views)
+	l.notes, l.printer.name = newAnnotator(l.views), l.views.Name
 	if !l.views.Absolute {
 		l.printer.origins = newOrigins(maxOrigins)
 	}

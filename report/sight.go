@@ -1,6 +1,8 @@
 package report
 
 import (
+	"net/netip"
+	"strconv"
 	"time"
 
 	"github.com/tcpscope/tcpscope/probe/flow"
@@ -76,4 +78,17 @@ type Views struct {
 	Live bool
 	// Bare leaves our annotations out: lines are tcpdump's alone.
 	Bare bool
+	// Name returns the name that stands in a text in place of an address that
+	// nobody knows, or "". Nil knows no name.
+	Name func(netip.Addr) string
+}
+
+// endpoint words one end of a connection.
+func (v *Views) endpoint(a netip.AddrPort) string {
+	if v != nil && v.Name != nil {
+		if name := v.Name(a.Addr()); name != "" {
+			return Escape(name) + ":" + strconv.Itoa(int(a.Port()))
+		}
+	}
+	return a.String()
 }

@@ -2,6 +2,7 @@ package report
 
 import (
 	"encoding/binary"
+	"net/netip"
 	"strconv"
 	"time"
 
@@ -43,6 +44,8 @@ type printer struct {
 	fields bool
 	// made says that checksums and payloads are made up: they stay out.
 	made bool
+	// name returns what stands in place of an address; nil knows nothing.
+	name func(netip.Addr) string
 	// color makes flags stand out that do.
 	color bool
 }
@@ -151,6 +154,24 @@ func appendEndpoints(b, d, payload []byte) []byte {
 	return append(b, ": "...)
 }
 
+// appendEnds is appendEndpoints with the names that made-up addresses have.
+func (p *printer) appendEnds(b, d, payload []byte) []byte {
+	if p.name == nil || !p.made {
+		return appendEndpoints(b, d, payload)
+	}
+	for i := range 2 {
+		addr := d[12+4*i : 16+4*i]
+		if name := p.name(netip.AddrFrom4([4]byte(addr))); name != "" {
+			b = append(b, Escape(name)...)
+		} else {
+			b = appendAddr(b, addr)
+		}
+		b = appendInt(append(b, '.'), int(binary.BigEndian.Uint16(payload[2*i:])))
+		b = append(b, [...]string{" > ", ": "}[i]...)
+	}
+	return b
+}
+
 // appendAddr appends an address of four octets.
 func appendAddr(b, addr []byte) []byte {
 	for i, octet := range addr {
@@ -178,7 +199,7 @@ func (p *printer) appendTCP(b, d, g []byte, length int, fragment bool) []byte {
 	if len(g) < 4 {
 		return appendCut(append(appendAddrs(b, d), ':'), "tcp")
 	}
-	b = appendEndpoints(b, d, g)
+	b = p.appendEnds(b, d, g)
 	if len(g) < tcpHeaderLen {
 		return appendCut(b, "tcp")
 	}

@@ -125,6 +125,7 @@ type viewing struct {
 // more than one place.
 func (p *program) beginView(ctx context.Context, asked viewed, copies bool) (*viewing, error) {
 	v := &viewing{viewed: asked, names: names{}}
+	v.views.Name = func(addr netip.Addr) string { return v.names[addr] }
 	for _, o := range asked.settings.outputs {
 		v.objects = v.objects || slices.Contains([]report.Format{report.FormatJSON, report.FormatJSONL, report.FormatCSV}, o.Format)
 	}
@@ -135,7 +136,7 @@ func (p *program) beginView(ctx context.Context, asked viewed, copies bool) (*vi
 	}
 	var err error
 	v.job, err = p.begin(ctx, asked.settings, brief{
-		kinds: kinds, views: &asked.views,
+		kinds: kinds, views: &v.views,
 		describe: func([]byte, bool) string { return v.note },
 	})
 	if err != nil {
