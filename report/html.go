@@ -31,7 +31,7 @@ var pageParts string
 // parsePage returns the template of a document, which may use the parts that
 // all documents share.
 func parsePage(text string) (*template.Template, error) {
-	page, err := template.New("parts").Parse(pageParts)
+	page, err := template.New("parts").Funcs(template.FuncMap{"palette": paletteStyle}).Parse(pageParts)
 	if err != nil {
 		return nil, err
 	}

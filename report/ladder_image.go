@@ -14,6 +14,13 @@ type ladderPicture struct {
 	Inside             template.HTML
 }
 
+// imageStyle is of what documents write outside of their pictures.
+const imageStyle = `.ladder .heading { font: 600 16px/1 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif; }
+.ladder .story, .ladder .worry { font: 13px/1 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif; fill: var(--soft); }
+.ladder .worry { fill: var(--late); }
+.ladder .page { fill: var(--card); }
+`
+
 // imageMargin is around the ladders of an image.
 const imageMargin = 20
 
@@ -56,7 +63,7 @@ func (p *ladderPage) image() ladderPicture {
 		prose("story", "No segment of TCP was seen.")
 	}
 	return ladderPicture{
-		Title: p.title(), Description: micros(strings.Join(stories, "; ")), Style: template.CSS(ladderStyle),
+		Title: p.title(), Description: micros(strings.Join(stories, "; ")), Style: resolved(ladderStyle + imageStyle),
 		Width: z.width + 2*imageMargin, Height: int(k.y) + 2*imageMargin,
 		Inside: template.HTML(`<g transform="translate(` + strconv.Itoa(imageMargin) + " " + strconv.Itoa(imageMargin) + ")\">\n" + k.b.String() + "</g>\n"),
 	}
