@@ -16,7 +16,7 @@ type box struct {
 	wrong     bool
 }
 
-// piece is the part of a figure that stands in one word.
+// piece is the part of a box that stands in one word.
 type piece struct {
 	bits   int
 	titles []string // a line each
@@ -39,7 +39,7 @@ func (t *textWriter) drawing(h *header) string {
 	}
 	b.WriteString(t.paint(dim, digits) + "\n" + edge)
 	for word := 0; word*wordBits < 8*len(h.octets); word++ {
-		t.row(&b, pieces(h.boxes, word), fmt.Sprintf("%5d ", h.at+4*word))
+		t.row(&b, pieces(h.boxes, word), t.paint(dim, fmt.Sprintf("%5d", h.at+4*word))+" ")
 		b.WriteString(edge)
 	}
 	return b.String()
@@ -53,8 +53,8 @@ func (t *textWriter) row(b *strings.Builder, row []piece, margin string) {
 	}
 	bar := t.paint(dim, "|")
 	for i := range lines + 1 {
-		b.WriteString(t.paint(dim, margin) + bar)
-		margin = strings.Repeat(" ", len(margin))
+		b.WriteString(margin + bar)
+		margin = strings.Repeat(" ", width(margin))
 		for _, p := range row {
 			text, look := p.value, bold
 			if i < lines {

@@ -39,6 +39,7 @@ func pastedFrames(t *testing.T) [][]byte {
 		{Flags: wire.ACK, Options: []wire.Option{wire.NOP(), wire.NOP(), wire.SACK(wire.SACKBlock{Left: 7, Right: 9}, wire.SACKBlock{Left: 4294967290, Right: 3})}},
 		{Flags: wire.PSH | wire.ACK | wire.URG, Urgent: 5, Payload: []byte("GET /0123 HTTP/1.1\r\nHost: 45 00 00 3c\r\n\r\n\x00\xff|\x1b[0m")},
 		{Flags: wire.FIN | wire.ACK, Payload: []byte("0010")},
+		{Flags: wire.ACK, Payload: make([]byte, 200)},
 		{Flags: wire.RST, KeepChecksum: true, Checksum: 0x1234},
 	} {
 		g.SrcPort, g.DstPort, g.Seq, g.Ack, g.Window = 47762, 80, wire.Seq(4294967295-i), wire.Seq(1000*i), uint16(500+i)
@@ -111,7 +112,7 @@ func TestDecodeAgainstDumps(t *testing.T) {
 		bare = append(bare, decodedPage(t, hex.EncodeToString(f[14:])))
 		for _, dump := range [][]string{
 			{"xxd"}, {"xxd", "-p"}, {"xxd", "-i"}, {"xxd", "-g", "1"}, {"xxd", "-u"}, {"hexdump", "-C"},
-			{"od", "-A", "x", "-t", "x1"}, {"od", "-A", "x", "-t", "x1z"}, {"od", "-A", "n", "-t", "x1"},
+			{"od", "-A", "x", "-t", "x1"}, {"od", "-A", "x", "-t", "x1z"}, {"od", "-A", "n", "-v", "-t", "x1"},
 		} {
 			if got := decodedPage(t, printed(t, f, dump[0], dump[1:]...)); got != framed[len(framed)-1] {
 				t.Errorf("%q:\n%s\nwant\n%s", dump, got, framed[len(framed)-1])

@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"bytes"
 	"fmt"
 	"regexp"
 	"strings"
@@ -10,8 +11,9 @@ import (
 // slice for each dump in it. It takes
 //
 //   - dumps with offsets, as tcpdump -x and -X, Wireshark, xxd and hexdump -C
-//     write them; lines without an offset are left out, and a new dump begins
-//     where the offset is zero again;
+//     write them; lines without an offset are left out, but for one of a star
+//     alone, which repeats a row, and a new dump begins where the offset is
+//     zero again;
 //   - C arrays, one dump for each pair of braces;
 //   - else digits alone: bare, in groups, with 0x or \x, and with spaces,
 //     colons, commas, dashes, quotation marks or brackets between them.
@@ -57,14 +59,31 @@ func asError(err *TextError) error {
 	return err
 }
 
+// maxSqueezed is how many octets a text may leave out: as many as several
+// packets have.
+const maxSqueezed = 1 << 20
+
 func readDumps(rows []string) ([][]byte, error) {
 	var dumps [][]byte
 	var octets []byte
+	squeezed := false // by hexdump, od and xxd -a, which write "*" for rows that repeat
+	room := maxSqueezed
 	for i, row := range rows {
 		offset, from, ok := dumpOffset(row)
+		if !ok && squeezed { // hexdump's last row is the length alone
+			offset, from, ok = dumpOffset(row + ": ")
+			from = min(from, len(row))
+		}
 		if !ok {
+			squeezed = squeezed || strings.TrimSpace(row) == "*"
 			continue
 		}
+		if n := offset - len(octets); squeezed && len(octets) >= dumpRowOctets && n > 0 && n <= room {
+			last := octets[len(octets)-dumpRowOctets:]
+			octets = append(octets, bytes.Repeat(last, n/dumpRowOctets)...)
+			room -= n
+		}
+		squeezed = false
 		if offset == 0 && len(octets) > 0 {
 			dumps, octets = append(dumps, octets), nil
 		}
