@@ -133,6 +133,7 @@ func (a *act) accept() {
 //	held       is seen, and arrives when "> release" says so
 //	unseen     arrives, and the table is not told; without "="
 //	gone       is lost before it is seen; without "="
+//	beyond     its sender's kernel has another connection already
 type line struct {
 	text, want              string
 	from                    flow.Side
@@ -142,7 +143,7 @@ type line struct {
 	wait                    time.Duration
 	again, overtakes        bool
 	lost, held, unseen, out bool
-	release                 bool
+	release, beyond         bool
 	any                     bool // whatever comes next, and nothing is expected of it
 }
 
@@ -181,6 +182,8 @@ func parse(t *testing.T, text string) (l line) {
 			l.unseen = true
 		case word == "gone":
 			l.out = true
+		case word == "beyond":
+			l.beyond = true
 		case word == "ack":
 			i++
 			n, err := strconv.ParseInt(words[i], 10, 64)
@@ -227,7 +230,7 @@ func (a *act) line(l line) {
 	if l.from == flow.Client {
 		p.header.Src, p.segment.SrcPort = a.client.Addr(), a.client.Port() // as a NAT would
 	}
-	a.mute[l.from] = l.out
+	a.mute[l.from] = l.out || l.beyond
 	if l.again {
 		a.deaf = [2]bool{}
 	}

@@ -23,6 +23,7 @@ type Connection struct {
 	// The handshake.
 	attempted, stands bool // a SYN was seen; both SYNs are acknowledged
 	repeated          bool // a SYN was sent twice: no time is told by it
+	early             bool // the answer to the SYN took its data (RFC 7413)
 	synAt, answerAt   time.Time
 	standsAt          time.Time
 	stray             straySYN
@@ -155,6 +156,6 @@ func (c *Connection) gives(g *wire.Segment, s Side) bool {
 	case !e.syn && peer.state == SynSent:
 		return false // simultaneous open
 	default:
-		return !e.state.synchronized() || !peer.state.synchronized()
+		return !e.derive(peer).synchronized() || !peer.derive(e).synchronized()
 	}
 }

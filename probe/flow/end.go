@@ -39,6 +39,7 @@ type End struct {
 	beyond                        wire.Seq  // up to there it says to have sent; valid if past
 	past                          bool
 	gone                          bool // by a reset
+	doubted                       bool // a SYN for another connection bears its name
 
 	last     trigger
 	ttl      uint8 // of its first segment; zero if not known
@@ -115,7 +116,7 @@ func (e *End) derive(peer *End) State {
 	switch {
 	case e.gone:
 		return Closed
-	case e.syn && e.gotSYN && !e.synAcked:
+	case e.syn && e.gotSYN && !e.synAcked && !e.fin:
 		return SynReceived
 	case e.syn && !e.gotSYN:
 		return SynSent
@@ -140,6 +141,15 @@ func (e *End) derive(peer *End) State {
 	default:
 		return Established
 	}
+}
+
+// shown is the state to be told. An end that asks for another connection has
+// forgotten this one, or somebody else asks in its name.
+func (e *End) shown(peer *End) State {
+	if e.doubted && !e.gone {
+		return Unknown
+	}
+	return e.derive(peer)
 }
 
 // first reports whether the end closed without having the peer's FIN.

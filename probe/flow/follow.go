@@ -79,8 +79,8 @@ func (p *pass) account() {
 	if !c.stands && s.synAcked && p.r.synAcked {
 		c.stands = true
 	}
-	s.enter(s.derive(p.r), p.at)
-	p.r.enter(p.r.derive(s), p.at)
+	s.enter(s.shown(p.r), p.at)
+	p.r.enter(p.r.shown(s), p.at)
 }
 
 // payload is the length of a segment's payload on the wire. A capture may have
@@ -119,6 +119,7 @@ func (p *pass) request() {
 	default:
 		p.steps.add(StraySYN)
 		c.stray = straySYN{seen: true, from: p.from, at: p.at, segment: o}
+		s.doubted = true
 		r.expect(ChallengeACK)
 		return
 	}
@@ -166,6 +167,7 @@ func (p *pass) answer() {
 	case fits && !s.stream.numbered:
 		s.open(openingOf(g, p.end))
 		c.answerAt = p.at
+		c.early = g.Ack.After(r.base.Add(1))
 	case s.syn && g.Seq == s.base && !s.gotSYN && !r.stream.numbered:
 		// It answers a SYN that crossed its own and is not in the capture.
 		p.steps |= stepsOf(SimultaneousOpen, Gap)
@@ -290,8 +292,10 @@ func (p *pass) beyond() {
 }
 
 // revive notices that a reset, which was seen, has not reached the sender, or
-// that it was not the sender's own. A connection that is gone sends nothing.
+// that it was not the sender's own, and neither was a SYN: a connection that is
+// gone sends nothing.
 func (p *pass) revive() {
+	p.s.doubted = false
 	if p.s.gone {
 		p.s.gone = false
 		p.c.wasReset = p.c.wasReset && p.c.reset.From == p.from && p.r.gone
@@ -299,10 +303,11 @@ func (p *pass) revive() {
 }
 
 // unlocks reports whether no end sends such a segment before its own SYN is
-// acknowledged: data, or an acknowledgement of more than its answer to the SYN
-// acknowledged. Other ACKs also come from SYN-RECEIVED.
+// acknowledged: data, unless it answers data that came with a SYN, or an
+// acknowledgement of more than its answer to the SYN acknowledged. Other ACKs
+// also come from SYN-RECEIVED.
 func (p *pass) unlocks() bool {
-	return p.end != p.g.Seq || p.s.acks && p.g.Ack.After(p.s.ack) || p.sacks()
+	return p.end != p.g.Seq && !p.c.early || p.s.acks && p.g.Ack.After(p.s.ack) || p.sacks()
 }
 
 // pickUp numbers an end whose SYN was not seen.

@@ -126,6 +126,79 @@ func TestFastOpenLive(t *testing.T) {
 	a.play(`
 		> S +5 = handshake-1/3 data / syn-sent unknown
 		< S. ack 6 = handshake-2/3 / established syn-received`)
+	a.accept()
+	a.play(`
+		server write 7
+		< . +7 = data / established syn-received
+		> . ack 1 = handshake-3/3 / established established
+		> . ack 8 = ack / established established`)
+}
+
+// A client that has lost its connection asks for another on the same ports.
+// The server's challenge tells it, and its reset the server.
+func TestHalfOpenRecoveryLive(t *testing.T) {
+	t.Parallel()
+	a := newAct(t, newStage(t, false, nil))
+	a.stand()
+	a.near.abort()
+	a.play("> R. gone")
+	a.anew()
+	a.connect()
+	a.play(`
+		> S = stray-syn / unknown established
+		< . = challenge-ack / unknown established
+		> R beyond = reset / closed closed
+		+1s > S again = handshake-1/3 / syn-sent unknown
+		< S. = handshake-2/3 / established syn-received
+		> . = handshake-3/3 / established established`)
+}
+
+// The capture begins in the middle of a connection.
+func TestPickUpLive(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, false, nil)
+	for name, c := range map[string]struct{ opening, script string }{
+		"at the last ACK": {`
+			> S unseen
+			< S. unseen
+			> . = ack pick-up / unknown unknown`, `
+			client write 5
+			> . +5 = data / unknown unknown
+			server write 5
+			< . +5 = data / established established
+			client shut
+			> F. = close-1/4 / fin-wait-1 close-wait`},
+		"at data": {`
+			> S unseen
+			< S. unseen
+			> . unseen`, `
+			client write 5
+			> . +5 = data pick-up / unknown unknown
+			server write 5
+			< . +5 = data / unknown unknown
+			client write 7
+			> . +7 = data / established established
+			server write 7
+			< . +7 = data / established established`},
+		"at the first FIN": {`
+			> S unseen
+			< S. unseen
+			> . unseen`, `
+			client shut
+			> F. = close-1/4 pick-up / unknown unknown
+			server close
+			< F. = close-2/4 close-3/4 / time-wait last-ack
+			> . = close-4/4 / time-wait closed`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := newAct(t, s)
+			a.listen()
+			a.connect()
+			a.play(c.opening)
+			a.accept()
+			a.play(c.script)
+		})
+	}
 }
 
 // The client's ports are used again while the server is in TIME-WAIT.

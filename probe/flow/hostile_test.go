@@ -71,11 +71,12 @@ func TestHostile(t *testing.T) {
 			< R 2147483949 win 0 = stray-reset` + both + `
 			< R. 0 ack 101 win 0 = stray-reset` + both,
 		"blind SYNs and SYN-ACKs": handshake + `
-			> S 77 = stray-syn` + both + `
-			< S. 88 ack 101 = stray-syn` + both + `
-			< S. 88 ack 99 = stray-syn` + both + `
-			< S 99 = stray-syn` + both + `
-			> P. 101+5 ack 301 = data` + both,
+			> S 77 = stray-syn / unknown established
+			< S. 88 ack 101 = stray-syn / unknown established
+			< S. 88 ack 99 = stray-syn / unknown established
+			< S 99 = stray-syn / unknown unknown
+			> P. 101+5 ack 301 = data / established unknown
+			< . 301 ack 106 = ack` + both,
 		"data in front of a closed window": handshake + `
 			< . 301 ack 101 win 0 = window-update zero-window` + both + `
 			> P. 101+1000 ack 301 = data` + both,
