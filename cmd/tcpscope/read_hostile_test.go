@@ -254,22 +254,24 @@ func FuzzRead(f *testing.F) {
 		f.Fatal(err)
 	}
 	all := dialogue(f, 40000, begins())
-	f.Add(text)
-	f.Add(pcapFile(capture.LinkRaw, bare, all...))
-	f.Add(pcapFile(capture.LinkEthernet, vlan, all...))
-	f.Add(pcapFile(capture.LinkSLL2, sll2, all...))
-	f.Add(pcapngFile(all[:4], "eth0", "\x1b[31m"))
-	f.Add(zipped(f, pcapFile(capture.LinkRaw, bare, all...)))
-	f.Fuzz(func(t *testing.T, contents []byte) {
-		for _, flags := range []string{"-v -X --states", "--ladder", "--follow", "--summary", "-o jsonl", "-A -o html"} {
-			status, stdout, stderr := readFrom(t, flags, bytes.NewReader(contents))
-			if status != 0 && status != exitFailed {
-				t.Errorf("%s: exit status %d: %s", flags, status, stderr)
-			}
-			if !printable(stdout) {
-				t.Errorf("%s: not printable: %q", flags, stdout)
-			}
-			oneError(t, flags, stderr)
+	for view := range uint8(6) {
+		f.Add(view, text)
+		f.Add(view, pcapFile(capture.LinkRaw, bare, all...))
+		f.Add(view, pcapFile(capture.LinkSLL2, sll2, all...))
+		f.Add(view, pcapngFile(all[:4], "eth0", "\x1b[31m"))
+	}
+	f.Add(uint8(0), pcapFile(capture.LinkEthernet, vlan, all...))
+	f.Add(uint8(0), zipped(f, pcapFile(capture.LinkRaw, bare, all...)))
+	f.Fuzz(func(t *testing.T, view uint8, contents []byte) {
+		views := []string{"-v -X --states", "--ladder", "--follow", "--summary", "-o jsonl", "-A -o html"}
+		flags := views[int(view)%len(views)]
+		status, stdout, stderr := readFrom(t, flags, bytes.NewReader(contents))
+		if status != 0 && status != exitFailed {
+			t.Errorf("%s: exit status %d: %s", flags, status, stderr)
 		}
+		if !printable(stdout) {
+			t.Errorf("%s: not printable: %q", flags, stdout)
+		}
+		oneError(t, flags, stderr)
 	})
 }

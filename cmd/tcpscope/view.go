@@ -92,9 +92,10 @@ type packet struct {
 	// went there, in tcpdump's words.
 	prefix, way string
 	// place tells where it was seen from where others were; see flow.Table.Add.
-	place    int
-	outgoing bool
-	text     *textLine // nil unless it was read from text
+	place int
+	// directed says that it is known whether it was outgoing.
+	directed, outgoing bool
+	text               *textLine // nil unless it was read from text
 }
 
 // viewing is one run of watch or read.
