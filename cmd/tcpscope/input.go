@@ -242,11 +242,17 @@ func (in *input) nextFrame() error {
 			in.packet.prefix = in.packet.device
 			fallthrough
 		case capture.LinkSLL:
-			in.packet.way = ways[f.Direction]
+			in.packet.way = "?"
+			if int(f.PacketType) < len(packetTypes) {
+				in.packet.way = packetTypes[f.PacketType]
+			}
 		}
 		return nil
 	}
 }
+
+// packetTypes are those of cooked captures in tcpdump's words.
+var packetTypes = [...]string{"In", "B", "M", "P", "Out"}
 
 // ways are directions in tcpdump's words.
 var ways = [...]string{capture.Unknown: "", capture.Inbound: "In", capture.Outbound: "Out"}

@@ -71,6 +71,10 @@ type Frame struct {
 	Device      string
 	DeviceIndex uint32
 	Direction   Direction
+	// PacketType is what the kernel of a cooked capture said of the frame:
+	// for it (0), broadcast (1), multicast (2), for another host (3), or sent by
+	// it (4).
+	PacketType uint16
 	// Source and Destination are as in the link header. Cooked frames have
 	// the source only.
 	Source, Destination HardwareAddr

@@ -107,8 +107,10 @@ func (f *Frame) cooked2(b []byte) {
 	f.protocol(binary.BigEndian.Uint16(b), b[20:])
 }
 
-// heard sets the direction, unless the file itself tells it.
+// heard sets the packet type, and the direction unless the file itself tells
+// it.
 func (f *Frame) heard(packetType uint16) {
+	f.PacketType = packetType
 	switch {
 	case f.Direction != Unknown:
 	case packetType == sllOutgoing:
