@@ -46,7 +46,7 @@ func (c *connections) leave(of *flow.Connection) error {
 		duration = lifetime(of.Last().Sub(of.Began()))
 	}
 	kind := of.Close()
-	c.row(closeStyle(kind), of.End(flow.Client).Addr().String(), of.End(flow.Server).Addr().String(), kind.String(), handshake, duration)
+	c.row(closeStyle(kind), c.Views.endpoint(of.End(flow.Client).Addr()), c.Views.endpoint(of.End(flow.Server).Addr()), kind.String(), handshake, duration)
 	c.below(plain, volume(of))
 	if c.Views.Fields {
 		c.below(plain, stays(of, flow.Client))
@@ -70,7 +70,7 @@ func (c *connections) row(s style, cells ...string) {
 		if i != closing && s != bold {
 			look = plain
 		}
-		blanks := widths[i] - len(text)
+		blanks := widths[i] - width(text)
 		if i >= times {
 			b = append(appendBlanks(b, blanks), c.paint(look, text)...)
 		} else {

@@ -22,11 +22,11 @@ type dialogue struct {
 }
 
 // newDialogue begins the dialogue of a connection whose first sight is s.
-func newDialogue(n int, s *Sight, p *flow.Pool) *dialogue {
+func newDialogue(n int, s *Sight, v *Views, p *flow.Pool) *dialogue {
 	c := s.Event.Connection
 	d := &dialogue{
 		n: n, streams: flow.NewStreams(p),
-		ends: ": client " + c.End(flow.Client).Addr().String() + ", server " + c.End(flow.Server).Addr().String(),
+		ends: ": client " + v.endpoint(c.End(flow.Client).Addr()) + ", server " + v.endpoint(c.End(flow.Server).Addr()),
 	}
 	if !s.At.IsZero() {
 		d.origin = ", at " + s.At.Format("15:04:05.000000")

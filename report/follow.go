@@ -2,7 +2,6 @@ package report
 
 import (
 	"io"
-	"slices"
 
 	"github.com/tcpscope/tcpscope/probe/flow"
 )
@@ -76,7 +75,7 @@ func (f *follow) dialogueOf(s *Sight) *dialogue {
 	d := f.talks[s.Event.Connection]
 	if d == nil {
 		f.begun++
-		d = newDialogue(f.begun, s, &f.pool)
+		d = newDialogue(f.begun, s, f.Views, &f.pool)
 		d.color, d.hex = f.Color, f.Views.Hex
 		f.talks[s.Event.Connection] = d
 	}
@@ -112,7 +111,8 @@ func (f *follow) count(d *dialogue) {
 // next writes the dialogue that has waited longest, as far as it is known.
 func (f *follow) next() error {
 	d := f.waiting[0]
-	f.waiting = slices.Delete(f.waiting, 0, 1)
+	f.waiting[0] = nil
+	f.waiting = f.waiting[1:]
 	d.queued = false
 	f.held -= d.held
 	d.held = 0

@@ -266,6 +266,39 @@ func TestFollowSays(t *testing.T) {
 	}
 }
 
+// A prompt without a line feed is there as soon as it was seen.
+func TestFollowShowsPromptsAtOnce(t *testing.T) {
+	var out strings.Builder
+	w := tap(t, &out, Views{View: ViewFollow, Live: true}, flow.Config{}, nil)
+	w.begin(1)
+	w.begin(2)
+	for _, c := range []struct {
+		port           uint16
+		words, payload string
+		want           string
+	}{
+		{1, "< P. 301 101", "login: ", "#1: client 10.0.1.2:1, server 10.0.2.2:80, at 12:00:00.124456\n< login: "},
+		{1, "> P. 101 308", "ro", "\n> ro"},
+		{1, "> P. 103 308", "ot\n", "ot\n"},
+		{1, "< P. 308 106", "password: ", "< password: "},
+		{2, "< P. 301 101", "220\n", "\n\n#2: client 10.0.1.2:2, server 10.0.2.2:80, at 12:00:00.127456\n< 220\n"},
+		{1, "> P. 106 318", "\n", "\n#1, continued: client 10.0.1.2:1, server 10.0.2.2:80\n>\n"},
+	} {
+		if err := w.v.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		out.Reset()
+		w.pass(c.port, c.words, c.payload)
+		if err := w.v.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		if out.String() != c.want {
+			t.Errorf("got %q, want %q", out.String(), c.want)
+		}
+	}
+	w.end()
+}
+
 // What has no room any longer is written out before its time, and continued.
 func TestFollowIsBounded(t *testing.T) {
 	var out strings.Builder
