@@ -139,7 +139,7 @@ func (p picture) line(l line) string {
 			said = p.paint(red, said)
 		}
 		head := fmt.Sprintf("%-*x  %-*s ", 2*rawOctets, row, nameWidth, name)
-		b.WriteString(strings.TrimRight(p.paint(dim, fmt.Sprintf("%5s", offset))+" "+head+said, " ") + "\n")
+		b.WriteString(strings.TrimRight(fmt.Sprintf("%*s", 5-len(offset), "")+p.paint(dim, offset)+" "+head+said, " ") + "\n")
 	}
 	return b.String()
 }
