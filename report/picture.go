@@ -36,8 +36,8 @@ type OctetField struct {
 	Name, Value    string
 }
 
-// Faults returns what is wrong with the octets, a line each, with the field
-// that is.
+// Faults returns what is wrong with the octets: a text for each fault, which
+// begins with the header and the field.
 func (o *Octets) Faults() []string {
 	d := dissect(o, false, nil)
 	var all []string
