@@ -32,7 +32,7 @@ func viewFlags(command string) []cli.Flag {
 		flag("follow", "show the octets that the applications exchange"),
 		flag("summary", "show a table of connections, and no segments"),
 		&cli.StringFlag{Name: "count", Aliases: []string{"c"}, Category: groupCommand, Usage: "end after `N` segments"},
-		&cli.StringFlag{Name: "connections", Category: groupCommand, Value: "32768", Usage: "remember `N` connections, 1.4 KiB each"},
+		&cli.StringFlag{Name: "connections", Category: groupCommand, Value: "32768", Usage: "remember `N` connections, 1.5 KiB each"},
 		outputFlag(command),
 		&cli.StringFlag{Name: "pcap", Aliases: []string{"w"}, Category: groupOutput, Usage: "write what is shown to `FILE` too, as pcapng"},
 	}

@@ -34,7 +34,9 @@ func (p *pass) acknowledge() (advanced, answersFIN bool) {
 		}
 	}
 	if r.fin {
-		s.gotFIN = !s.ack.Before(r.finEnd)
+		got := !s.ack.Before(r.finEnd)
+		p.takesBack = p.takesBack || s.gotFIN && !got
+		s.gotFIN = got
 		if s.gotFIN && s.fin && !p.unanswered() {
 			s.finAcked = true
 		}
@@ -56,6 +58,7 @@ func (p *pass) fin(answersFIN bool) {
 	c, s, r := p.c, p.s, p.r
 	if s.fin {
 		if p.end == s.finEnd && p.unanswered() {
+			p.takesBack = p.takesBack || s.finAcked
 			s.finAcked = false
 		}
 		return

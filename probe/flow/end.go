@@ -18,6 +18,12 @@ type End struct {
 	state State
 	since time.Time
 	spent [states]time.Duration
+	// What it last showed itself, before others' segments suggested more.
+	told struct {
+		state State
+		valid bool
+		spent [states]time.Duration
+	}
 
 	stream   stream
 	base     wire.Seq // relative sequence numbers are counted from here
@@ -157,12 +163,37 @@ func (e *End) first(peer *End) bool {
 	return !peer.fin || !e.finLate && e.finACK.Before(peer.finEnd)
 }
 
-// enter moves the end to a state, and books the time in the one before.
-func (e *End) enter(s State, at time.Time) {
+// suggest moves the end to a state that its peer's segment brings about if it
+// arrives.
+func (e *End) suggest(s State, at time.Time) {
+	e.book(at)
+	if s != e.state && !e.told.valid {
+		e.told.state, e.told.valid, e.told.spent = e.state, true, e.spent
+	}
+	e.state = s
+}
+
+// show moves the end to the state that its own segment tells. If it takes back
+// what was suggested, all the time since was spent in the state before.
+func (e *End) show(s State, at time.Time, takesBack bool) {
+	e.book(at)
+	if takesBack && e.told.valid {
+		var total time.Duration
+		for i := range e.spent {
+			total += e.spent[i] - e.told.spent[i]
+		}
+		e.spent = e.told.spent
+		e.spent[e.told.state] += total
+	}
+	e.state, e.told.valid = s, false
+}
+
+// book books the time in the end's state.
+func (e *End) book(at time.Time) {
 	if d := at.Sub(e.since); d > 0 && !e.since.IsZero() {
 		e.spent[e.state] += d
 	}
-	e.state, e.since = s, at
+	e.since = at
 }
 
 // expect remembers that an end should answer.

@@ -25,6 +25,8 @@ type pass struct {
 	owing  bool
 	steps  Steps
 	shape  Shape
+	// The segment shows that its sender lacks what was seen to be sent to it.
+	takesBack bool
 }
 
 // follow takes one segment that is no copy.
@@ -79,8 +81,8 @@ func (p *pass) account() {
 	if !c.stands && s.synAcked && p.r.synAcked {
 		c.stands = true
 	}
-	s.enter(s.shown(p.r), p.at)
-	p.r.enter(p.r.shown(s), p.at)
+	s.show(s.shown(p.r), p.at, p.takesBack)
+	p.r.suggest(p.r.shown(s), p.at)
 }
 
 // payload is the length of a segment's payload on the wire. A capture may have
@@ -107,6 +109,7 @@ func (p *pass) request() {
 			r.expect(ChallengeACK)
 			return
 		}
+		p.takesBack = s.gotSYN
 		s.gotSYN, s.synAcked = false, false
 	case !s.stream.numbered && r.syn && !r.gotSYN:
 		p.steps |= stepsOf(Handshake1, SimultaneousOpen)
@@ -161,6 +164,7 @@ func (p *pass) answer() {
 			p.steps.add(Spurious)
 		}
 		c.repeated = true
+		p.takesBack = s.synAcked
 		s.synAcked = false
 	case fits && s.syn && g.Seq == s.base:
 		// Of a simultaneous open: its SYN may be acknowledged already.
@@ -297,7 +301,7 @@ func (p *pass) beyond() {
 func (p *pass) revive() {
 	p.s.doubted = false
 	if p.s.gone {
-		p.s.gone = false
+		p.s.gone, p.takesBack = false, true
 		p.c.wasReset = p.c.wasReset && p.c.reset.From == p.from && p.r.gone
 	}
 }

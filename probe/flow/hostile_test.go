@@ -1,6 +1,9 @@
 package flow
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
 
 // What is missing, comes late or was made up does not make the table claim
 // what is not so: it says unknown, or what the ends still show.
@@ -117,5 +120,50 @@ func TestAbandonedOrNotSeen(t *testing.T) {
 		if got := play(t, script).Close(); got != want {
 			t.Errorf("%s: %v", script, got)
 		}
+	}
+}
+
+// An end was never in a state that its own segments deny: FINs that cross, and
+// those that are lost, are told apart from others only by what comes next.
+func TestTimeOfSuggestedStates(t *testing.T) {
+	for name, c := range map[string]struct {
+		script string
+		side   Side
+		want   map[State]time.Duration
+	}{
+		"FINs cross": {handshake + `
+			+5ms < F. 301 ack 101 = close-1/4 / close-wait fin-wait-1
+			+7ms > F. 101 ack 301 = close-2/4 simultaneous-close / fin-wait-1 closing`,
+			Client, map[State]time.Duration{SynSent: 10 * time.Millisecond, Established: 32 * time.Millisecond}},
+		"a FIN is lost": {handshake + `
+			+5ms < F. 301 ack 101 = close-1/4 / close-wait fin-wait-1
+			+7ms > P. 101+5 ack 301 = data / established fin-wait-1
+			+200ms < F. 301 ack 106 = retransmission / close-wait fin-wait-1
+			+9ms > . 106 ack 302 = close-2/4 / close-wait fin-wait-2`,
+			Client, map[State]time.Duration{SynSent: 10 * time.Millisecond, Established: 232 * time.Millisecond, CloseWait: 9 * time.Millisecond}},
+		"an ACK and a FIN are lost": {handshake + `
+			+5ms > F. 101 ack 301 = close-1/4 / fin-wait-1 close-wait
+			+7ms < . 301 ack 102 = close-2/4 / fin-wait-2 close-wait
+			+9ms < F. 301 ack 102 = close-3/4 / time-wait last-ack
+			+200ms > F. 101 ack 301 = retransmission spurious / fin-wait-1 last-ack`,
+			Client, map[State]time.Duration{SynSent: 10 * time.Millisecond, Established: 25 * time.Millisecond, FinWait1: 216 * time.Millisecond}},
+		"a SYN-ACK is lost": {`
+			> S 100 = handshake-1/3 / syn-sent unknown
+			+10ms < S. 300 ack 101 = handshake-2/3 / established syn-received
+			+990ms > S 100 = handshake-1/3 retransmission / syn-sent syn-received`,
+			Client, map[State]time.Duration{SynSent: time.Second}},
+		"a reset is lost": {handshake + `
+			+5ms < R. 301 ack 101 win 12 = reset / closed closed
+			+7ms > P. 101+5 ack 301 = data / established closed`,
+			Client, map[State]time.Duration{SynSent: 10 * time.Millisecond, Established: 32 * time.Millisecond}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			end := play(t, c.script).End(c.side)
+			for i := range states {
+				if s := State(i); end.Spent(s) != c.want[s] {
+					t.Errorf("%v in %v, want %v", end.Spent(s), s, c.want[s])
+				}
+			}
+		})
 	}
 }

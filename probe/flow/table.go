@@ -10,7 +10,7 @@ import (
 
 // Config sets up a Table. The zero value suits a capture on one device.
 type Config struct {
-	// Connections bounds how many are remembered, at 1.4 KiB each; zero means
+	// Connections bounds how many are remembered, at 1.5 KiB each; zero means
 	// 32,768. The one that has been silent longest makes room.
 	Connections int
 	// Copies looks for segments that were seen in more than one place: for
