@@ -179,6 +179,25 @@ func TestDecodeSeveral(t *testing.T) {
 	}
 }
 
+// The articles' dumps are whole, and were captured before a device had seen
+// them.
+func TestDecodeArticles(t *testing.T) {
+	text, err := os.ReadFile(root + "/rawsock/capture/testdata/articles.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	status, stdout, stderr := call(t, "decode -q", string(text))
+	if status != 0 || stderr != "" || strings.Contains(stdout, "fault: ") {
+		t.Errorf("%d, %q\n%s", status, stderr, stdout)
+	}
+	dumps := strings.Count(string(text), "0x0000:")
+	for _, words := range []string{"=== Dump ", "offloaded: ", "\nTCP header: "} {
+		if n := strings.Count(stdout, words); n != dumps {
+			t.Errorf("%d of %q, want %d", n, words, dumps)
+		}
+	}
+}
+
 func TestDecodeRecords(t *testing.T) {
 	segment := func(line string) map[string]any {
 		t.Helper()
