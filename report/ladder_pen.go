@@ -62,7 +62,7 @@ func (p *pen) title(t *talk, first *rung) {
 		text += ", continued"
 	} else {
 		t.drawn.begin(first)
-		text += ": client " + t.End(flow.Client).Addr().String() + ", server " + t.End(flow.Server).Addr().String()
+		text += ": client " + p.endOf(t, flow.Client, 60) + ", server " + p.endOf(t, flow.Server, 60)
 		if !t.began.IsZero() {
 			text += ", at " + t.began.Format("15:04:05.000000")
 		}
@@ -85,8 +85,24 @@ func (p *pen) ends(t *talk) {
 	if len(number) > timeColumns {
 		number = "" // the title has it
 	}
-	left, right := t.End(flow.Client).Addr().String(), t.End(flow.Server).Addr().String()
-	p.row(number, stateName(t.drawn.client), left+strings.Repeat(" ", max(lane+2-len(left)-len(right), 1))+right, stateName(t.drawn.server), bold)
+	left, right := p.endOf(t, flow.Client, lane/2), p.endOf(t, flow.Server, lane/2)
+	p.row(number, stateName(t.drawn.client), left+strings.Repeat(" ", max(lane+2-width(left)-width(right), 1))+right, stateName(t.drawn.server), bold)
+}
+
+// endOf names an end.
+func (p *pen) endOf(t *talk, side flow.Side, columns int) string {
+	return shorten(p.Views.endpoint(t.End(side).Addr()), columns)
+}
+
+// shorten leaves out the middle of a name that is too long: what tells hosts
+// apart stands before it, and the port behind.
+func shorten(name string, columns int) string {
+	letters := []rune(name)
+	if len(letters) <= columns {
+		return name
+	}
+	const dots, tail = "...", len(":65535") + 2
+	return string(letters[:columns-len(dots)-tail]) + dots + string(letters[len(letters)-tail:])
 }
 
 // row appends one line. What stands between the margins is a lane with both

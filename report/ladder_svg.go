@@ -106,7 +106,11 @@ func (k *sketch) text(class, anchor string, x int, y float64, text string) {
 
 // heads names both ends, and the states that they were in.
 func (k *sketch) heads(t *pageTalk, d *drawn) {
-	client, server := "client "+t.End(flow.Client).Addr().String(), "server "+t.End(flow.Server).Addr().String()
+	room := k.room() / 2
+	if k.time == 0 {
+		room = int(float64(k.width) / k.letter)
+	}
+	client, server := "client "+shorten(t.ends[0], room-len("client ")), "server "+shorten(t.ends[1], room-len("server "))
 	k.y += lineHeight
 	if k.time > 0 {
 		k.text("who", "", k.left, k.y, client)

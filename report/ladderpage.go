@@ -48,13 +48,17 @@ type ladderPage struct {
 type pageTalk struct {
 	*flow.Connection
 	tracker
+	ends    [2]string
 	rungs   []pageRung
 	omitted int
 }
 
+// nameLength is what there is room for in a heading.
+const nameLength = 40
+
 // name tells one connection from the others.
 func (t *pageTalk) name() string {
-	return t.End(flow.Client).Addr().String() + " to " + t.End(flow.Server).Addr().String()
+	return shorten(t.ends[0], nameLength) + " to " + shorten(t.ends[1], nameLength)
 }
 
 func newLadderPage(w io.WriteCloser, format Format, o Options) *ladderPage {
@@ -83,6 +87,9 @@ func (p *ladderPage) sight(s *Sight) error {
 		return nil
 	default:
 		t = &pageTalk{Connection: s.Event.Connection, tracker: newTracker(len(p.list)+1, s)}
+		for side := range t.ends {
+			t.ends[side] = p.Views.endpoint(t.End(flow.Side(side)).Addr())
+		}
 		p.talks[t.Connection] = t
 		p.list = append(p.list, t)
 	}
@@ -231,7 +238,7 @@ func (t *pageTalk) section() ladderSection {
 	c := t.Connection
 	client, server := c.End(flow.Client), c.End(flow.Server)
 	x := ladderSection{
-		N: t.n, Name: t.name(), Ends: [2]string{client.Addr().String(), server.Addr().String()}, Story: micros(closeStory(c)), Troubles: troubles(c), Guessed: c.SidesGuessed(),
+		N: t.n, Name: t.name(), Ends: [2]string{shorten(t.ends[0], nameLength), shorten(t.ends[1], nameLength)}, Story: micros(closeStory(c)), Troubles: troubles(c), Guessed: c.SidesGuessed(),
 		Wide: ladderSVG(t, wideLadder()), Slim: ladderSVG(t, slimLadder()),
 	}
 	x.Troubled = len(x.Troubles) > 0
