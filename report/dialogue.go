@@ -58,7 +58,9 @@ type script struct {
 	// tcpdump's text does not have them.
 	made bool
 	text []byte
-	side flow.Side
+	// spoken says that there are octets, captured or not.
+	spoken bool
+	side   flow.Side
 	// open says that a line of side is not ended.
 	open bool
 	// rest is what cannot be shown before more is known: a carriage return,
@@ -115,6 +117,7 @@ func (a aside) words() string {
 
 // piece writes down what streams tell.
 func (c *script) piece(p flow.Piece) {
+	c.spoken = c.spoken || p.Kind <= flow.PieceHole
 	switch p.Kind {
 	case flow.PiecePayload:
 		c.say(p)

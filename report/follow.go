@@ -6,9 +6,9 @@ import (
 	"github.com/tcpscope/tcpscope/probe/flow"
 )
 
-// maxSaid is how much of the text of connections is kept that stand each for
-// themselves. When there is more, what was begun first is written out before
-// its time, and the text says so.
+// maxSaid bounds the text that is kept until its connection is over. When
+// there is more, what was begun first is written out before its time, and the
+// text says so. Besides, a connection takes 1 KiB, and what flow.Pool lets wait.
 const maxSaid = 16 << 20
 
 // follow is the view of the octets that two applications have exchanged: those
@@ -20,7 +20,8 @@ type follow struct {
 	pool  flow.Pool
 	talks map[*flow.Connection]*dialogue
 	begun int
-	// silent counts connections that are over and had no octets.
+	// silent counts connections that are over and had no octets. They are not
+	// shown, whatever else happened to them.
 	silent int64
 	// waiting are those to be written, and held how many octets of text.
 	waiting []*dialogue
@@ -64,7 +65,8 @@ func (f *follow) leave(c *flow.Connection) error {
 	f.now = d
 	d.streams.End(f.tell)
 	d.finish()
-	if d.left = true; !d.titled && len(d.text) == 0 {
+	d.left = true
+	if !d.spoken {
 		f.silent++
 	}
 	return f.progress(d)
@@ -85,7 +87,10 @@ func (f *follow) dialogueOf(s *Sight) *dialogue {
 
 // progress writes out what need not wait.
 func (f *follow) progress(d *dialogue) error {
-	if f.Views.Live {
+	switch {
+	case !d.spoken:
+		return nil
+	case f.Views.Live:
 		d.settle()
 		return f.write(d)
 	}

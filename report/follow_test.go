@@ -153,6 +153,8 @@ func web(w *wiretap) {
 	w.pass(40001, "< R 324 0", "")
 	w.pass(40001, "> P. 107 324", "is anybody there?")
 	w.begin(40002)
+	w.pass(40003, "> S 100", "")
+	w.pass(40003, "< R. 0 101", "")
 }
 
 func TestFollow(t *testing.T) {
