@@ -36,6 +36,7 @@ type End struct {
 
 	// What it has done and what has reached it.
 	syn, synACK, synAcked, gotSYN bool
+	unseen                        bool // its SYN, which was answered
 	fin, finAcked, gotFIN         bool
 	finEnd                        wire.Seq  // just after its FIN
 	finAt, finAckAt               time.Time // of the first of each; zero if none

@@ -62,6 +62,14 @@ func TestHostile(t *testing.T) {
 			> S 100 = handshake-1/3 / syn-sent unknown
 			> S. 100 ack 301 = handshake-2/3 simultaneous-open gap / syn-received established
 			< S. 300 ack 101 = handshake-2/3 / established established`,
+		"a SYN is overtaken by its answer": `
+			< S. 300 ack 101 = handshake-2/3 gap / established syn-received
+			> S 100 = handshake-1/3 out-of-order / established syn-received
+			> . 101 ack 301 = handshake-3/3` + both,
+		"a SYN that was not seen is sent again": `
+			< S. 300 ack 101 = handshake-2/3 gap / established syn-received
+			+1s > S 100 = handshake-1/3 retransmission / syn-sent syn-received
+			< S. 300 ack 101 = handshake-2/3 retransmission / established syn-received`,
 		"a SYN with another number": `
 			> S 100 = handshake-1/3 / syn-sent unknown
 			+1s > S 900 = handshake-1/3 / syn-sent unknown
