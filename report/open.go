@@ -159,7 +159,11 @@ type recordWriter interface {
 	Close() error
 }
 
-// gate holds back what is written while it is shut.
+// enough is how many octets a gate holds back at most.
+const enough = 1 << 16
+
+// gate holds back what is written while it is shut, until there is enough of
+// it.
 type gate struct {
 	io.WriteCloser
 	shut bool
@@ -171,12 +175,19 @@ func (g *gate) Write(b []byte) (int, error) {
 		return g.WriteCloser.Write(b)
 	}
 	g.held = append(g.held, b...)
-	return len(b), nil
+	if len(g.held) < enough {
+		return len(b), nil
+	}
+	return len(b), g.release()
 }
 
 // open lets everything through that was held back.
 func (g *gate) open() error {
 	g.shut = false
+	return g.release()
+}
+
+func (g *gate) release() error {
 	if len(g.held) == 0 {
 		return nil
 	}
@@ -219,7 +230,7 @@ func (m *multi) Write(records ...finding.Record) error {
 		})
 	}
 	m.each(&errs, func(o output) error {
-		if m.patient && len(o.gate.held) < enough {
+		if m.patient {
 			return nil
 		}
 		return o.gate.open()

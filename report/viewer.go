@@ -36,9 +36,6 @@ type view interface {
 	end() error
 }
 
-// enough is how many octets wait for Flush at most.
-const enough = 1 << 16
-
 // viewed shows something in all views.
 func (m *multi) viewed(show func(view) error) error {
 	var errs []error
@@ -48,11 +45,7 @@ func (m *multi) viewed(show func(view) error) error {
 			return nil
 		}
 		o.gate.shut = true
-		err := show(v)
-		if err == nil && len(o.gate.held) > enough {
-			err = o.gate.open()
-		}
-		return err
+		return show(v)
 	})
 	return m.result(errs)
 }
