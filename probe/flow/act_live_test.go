@@ -42,7 +42,7 @@ type act struct {
 	last             flow.Event
 	lastSegment      parcel
 	clientHost, host *netlab.Node
-	proxied          bool // the server's segments are not its kernel's
+	apart            bool // the server's kernel does not tell what its segments do
 }
 
 // span is the sequence space of a segment. A SYN-ACK is another thing than the
@@ -403,7 +403,7 @@ func (a *act) state(side flow.Side) flow.State {
 func (a *act) kernel(l line, side flow.Side, host *netlab.Node, local, remote netip.AddrPort) {
 	a.t.Helper()
 	want := a.state(side)
-	if side == flow.Server && a.proxied || want == flow.Unknown || a.deaf[side] || a.mute[side] || len(a.held[side.Peer()]) > 0 {
+	if side == flow.Server && a.apart || want == flow.Unknown || a.deaf[side] || a.mute[side] || len(a.held[side.Peer()]) > 0 {
 		return
 	}
 	var got string

@@ -113,6 +113,41 @@ func TestResetLive(t *testing.T) {
 	})
 }
 
+// The server's process ends, or closes its listener, before it has accepted.
+func TestResetBeforeAcceptLive(t *testing.T) {
+	t.Parallel()
+	a := newAct(t, newStage(t, false, nil))
+	a.listen()
+	a.connect()
+	a.play(handshake)
+	a.listener.close()
+	a.play("< R. = reset / closed closed")
+	a.resetBy(flow.Server, flow.Active)
+}
+
+// The server has no room for another TIME-WAIT: it forgets the connection,
+// whose client sends its FIN again because the last ACK got lost.
+func TestTimeWaitOverflowLive(t *testing.T) {
+	t.Parallel()
+	a := newAct(t, newStage(t, false, func(topology *netlab.Topology) {
+		for i := range topology.Hosts {
+			topology.Hosts[i].Sysctl = map[string]string{"net.ipv4.tcp_max_tw_buckets": "0"}
+		}
+	}))
+	a.stand()
+	a.play(`
+		server close
+		< F. = close-1/4 / close-wait fin-wait-1`)
+	a.apart = true // nobody can see that it has forgotten
+	a.play(`
+		client close
+		> F. = close-2/4 close-3/4 / last-ack time-wait
+		< . gone
+		+200ms > F. again = retransmission / last-ack time-wait
+		< R = reset / closed closed`)
+	a.resetBy(flow.Server, flow.StatelessACK)
+}
+
 // refused is what becomes of a SYN that meets a reset.
 const refused = `
 	> S = handshake-1/3 / syn-sent unknown
@@ -216,7 +251,7 @@ func TestSYNProxyResetLive(t *testing.T) {
 		router.Firewall.Rules = []netlab.Rule{{Hook: netlab.Forward, From: port, To: port + 1, Action: netlab.SynProxy}}
 	})
 	a := actOn(t, s, port)
-	a.proxied = true
+	a.apart = true
 	a.connect()
 	a.play(handshake + `
 		< R. = reset / closed closed`)
@@ -225,13 +260,13 @@ func TestSYNProxyResetLive(t *testing.T) {
 	a = actOn(t, s, port+1)
 	a.listen()
 	a.connect()
-	a.proxied = true
+	a.apart = true
 	a.play(handshake + `
 		< . = window-update / established established`)
 	a.play(`
 		client write 9
 		> . +9 = data / established established`)
-	a.proxied = false
+	a.apart = false
 	a.play("< . ack 10 = ack / established established")
 }
 
