@@ -18,37 +18,37 @@ func TestHandshakeLossLive(t *testing.T) {
 	for _, c := range []struct{ name, script string }{
 		{"SYN, seen", `
 			> S lost = handshake-1/3 / syn-sent unknown
-			> S again = handshake-1/3 retransmission / syn-sent unknown
+			+1s > S again = handshake-1/3 retransmission / syn-sent unknown
 			< S. = handshake-2/3 / established syn-received
 			> . = handshake-3/3 / established established`},
 		{"SYN", `
 			> S gone
-			> S again = handshake-1/3 / syn-sent unknown
+			+1s > S again = handshake-1/3 / syn-sent unknown
 			< S. = handshake-2/3 / established syn-received
 			> . = handshake-3/3 / established established`},
 		{"SYN-ACK, seen", `
 			> S = handshake-1/3 / syn-sent unknown
 			< S. lost = handshake-2/3 / established syn-received
-			> S again = handshake-1/3 retransmission / syn-sent syn-received
-			< S. again = handshake-2/3 retransmission / established syn-received
+			+1s > S again = handshake-1/3 retransmission / syn-sent syn-received
+			+1s < S. again = handshake-2/3 retransmission / established syn-received
 			> . = handshake-3/3 / established established`},
 		{"SYN-ACK", `
 			> S = handshake-1/3 / syn-sent unknown
 			< S. gone
-			> S again = handshake-1/3 retransmission / syn-sent unknown
-			< S. again = handshake-2/3 / established syn-received
+			+1s > S again = handshake-1/3 retransmission / syn-sent unknown
+			+1s < S. again = handshake-2/3 / established syn-received
 			> . = handshake-3/3 / established established`},
 		{"the last ACK, seen", `
 			> S = handshake-1/3 / syn-sent unknown
 			< S. = handshake-2/3 / established syn-received
 			> . lost = handshake-3/3 / established established
-			< S. again = handshake-2/3 retransmission spurious / established syn-received
+			+1s < S. again = handshake-2/3 retransmission spurious / established syn-received
 			> . = duplicate-ack / established established`},
 		{"the last ACK", `
 			> S = handshake-1/3 / syn-sent unknown
 			< S. = handshake-2/3 / established syn-received
 			> . gone
-			< S. again = handshake-2/3 retransmission / established syn-received
+			+1s < S. again = handshake-2/3 retransmission / established syn-received
 			> . = handshake-3/3 / established established`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
