@@ -1,0 +1,137 @@
+//go:build linux && peers
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/tcpscope/tcpscope/rawsock"
+	"github.com/tcpscope/tcpscope/rawsock/netlab"
+	"github.com/tcpscope/tcpscope/rawsock/wire"
+)
+
+// TestWatchRate: a hundred thousand segments a second, none of which is
+// missed, in little memory.
+func TestWatchRate(t *testing.T) {
+	const rate, seconds, mostKiB = 100_000, 5, 128 << 10
+	const segments, connections = rate * seconds, rate * seconds / trafficSegments
+	lab := netlab.Start(t, netlab.Pair())
+	ant, apple := lab.Host("ant"), lab.Host("apple")
+	for _, flags := range []string{"-S", "--states", "--summary"} {
+		cmd := command("watch -i ant " + flags)
+		stdout, stderr := &tail{}, &tail{}
+		cmd.Stdout, cmd.Stderr = stdout, stderr
+		before := rings(t, apple)
+		if err := apple.Start(cmd); err != nil {
+			t.Fatal(err)
+		}
+		await(t, "an open ring", func() bool { return rings(t, apple) > before })
+		began := time.Now()
+		if err := ant.Do(func() error { return send("apple", connections, rate) }); err != nil {
+			t.Fatal(err)
+		}
+		elapsed := time.Since(began)
+		seen := regexp.MustCompile(`tcpscope: ([\d,]+) segments of .* ([\d,]+) dropped by the kernel\n$`)
+		await(t, "all segments", func() bool {
+			cmd.Process.Signal(syscall.SIGUSR1)
+			counts := seen.FindStringSubmatch(stderr.String())
+			return counts != nil && (counts[1] == "500,000" || counts[2] != "0")
+		})
+		peak := mostResident(t, cmd.Process.Pid)
+		cmd.Process.Signal(os.Interrupt)
+		if status := ended(t, cmd.Wait()); status != 0 {
+			t.Errorf("watch %s: exit status %d", flags, status)
+		}
+		lines := strings.Split(strings.TrimSpace(stdout.String()), "\n")
+		last := lines[len(lines)-1]
+		t.Logf("watch %s: %.0f segments/s, %.1f MiB resident: %s", flags, segments/elapsed.Seconds(), float64(peak)/1024, last)
+		if want := fmt.Sprintf("500,000 segments of %d,000 connections, in ", connections/1000); !strings.HasPrefix(last, want) || !strings.HasSuffix(last, "; 0 dropped by the kernel") {
+			t.Errorf("watch %s: %s", flags, last)
+		}
+		if peak > mostKiB {
+			t.Errorf("watch %s: that is more than %d MiB", flags, mostKiB>>10)
+		}
+		if elapsed > (seconds+1)*time.Second {
+			t.Errorf("sending took %v", elapsed)
+		}
+	}
+}
+
+// send sends the traffic past the calling thread's host, at a rate.
+func send(device string, connections, rate int) error {
+	conn, err := rawsock.OpenPacket(rawsock.PacketConfig{Interface: device, Destination: net.HardwareAddr{2, 0, 0, 0, 0, 99}, Snap: 64, RingSize: 1})
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	batch := make([]wire.Departure, 0, rate/1000)
+	begin, sent := time.Now(), 0
+	for datagram := range traffic(connections) {
+		n := len(batch)
+		batch = batch[:n+1]
+		batch[n].Datagram = append(batch[n].Datagram[:0], datagram...)
+		if len(batch) < cap(batch) {
+			continue
+		}
+		time.Sleep(time.Until(begin.Add(time.Duration(sent) * time.Second / time.Duration(rate))))
+		err := conn.Send(batch)
+		for _, d := range batch {
+			err = errors.Join(err, d.Err)
+		}
+		if err != nil {
+			return err
+		}
+		sent += len(batch)
+		batch = batch[:0]
+	}
+	return nil
+}
+
+// tail keeps the end of what is written to it.
+type tail struct {
+	lock sync.Mutex
+	text []byte
+}
+
+func (w *tail) Write(b []byte) (int, error) {
+	const most = 1 << 12
+	w.lock.Lock()
+	defer w.lock.Unlock()
+	w.text = append(w.text, b[max(len(b)-most, 0):]...)
+	w.text = append(w.text[:0], w.text[max(len(w.text)-most, 0):]...)
+	return len(b), nil
+}
+
+func (w *tail) String() string {
+	w.lock.Lock()
+	defer w.lock.Unlock()
+	return string(w.text)
+}
+
+// mostResident is the most memory that a process has had resident, in KiB.
+func mostResident(t *testing.T, pid int) int {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := regexp.MustCompile(`VmHWM:\s+(\d+) kB`).FindSubmatch(status)
+	if found == nil {
+		t.Fatalf("no peak in\n%s", status)
+	}
+	kib, err := strconv.Atoi(string(found[1]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kib
+}
