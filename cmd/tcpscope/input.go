@@ -112,16 +112,13 @@ func (all *inputs) close() {
 	}
 }
 
-// copies reports whether a segment may have been captured in several places.
+// copies reports whether a segment may have been captured in several places:
+// on several devices, or on its way in and on its way out. One device alone
+// shows no segment both ways, unless it is lo.
 func (all *inputs) copies() bool {
-	for _, in := range all.files {
-		switch {
-		case in.ended:
-		case in.text != nil && in.packet.way != "", in.frames != nil && (in.frames.Interfaces() != 1 || in.packet.way != ""):
-			return true
-		}
-	}
-	return len(all.files) > 1
+	return len(all.files) > 1 || slices.ContainsFunc(all.files, func(in *input) bool {
+		return in.frames != nil && in.frames.Interfaces() != 1 || in.packet.directed
+	})
 }
 
 // next returns the packet that comes next, valid until the call after; nil if
@@ -233,7 +230,8 @@ func (in *input) nextFrame() error {
 			continue
 		}
 		in.packet = packet{
-			at: f.At.Local(), datagram: datagram, missing: f.Missing(), device: f.Device, outgoing: f.Direction == capture.Outbound,
+			at: f.At.Local(), datagram: datagram, missing: f.Missing(), device: f.Device,
+			directed: f.Direction != capture.Unknown, outgoing: f.Direction == capture.Outbound,
 			place: ((in.number<<8|f.Interface&0xff)<<16|int(f.DeviceIndex&0xffff))<<2 | int(f.Direction),
 		}
 		switch f.Link {
@@ -270,7 +268,8 @@ func (in *input) nextLine() error {
 	}
 	in.packet = packet{
 		at: line.At, undated: line.Stamp != capture.StampDate && line.Stamp != capture.StampEpoch,
-		datagram: in.octets, device: line.Device, prefix: line.Device, outgoing: line.Direction == capture.Outbound,
+		datagram: in.octets, device: line.Device, prefix: line.Device,
+		directed: line.Direction != capture.Unknown, outgoing: line.Direction == capture.Outbound,
 		text: &in.line, place: in.number<<2 | int(line.Direction),
 	}
 	if line.Device != "" || line.Direction != capture.Unknown {
