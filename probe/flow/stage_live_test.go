@@ -66,6 +66,14 @@ func newStage(t *testing.T, routed bool, change func(*netlab.Topology)) *stage {
 	if change != nil {
 		change(&topology)
 	}
+	for i := range topology.Hosts {
+		h := &topology.Hosts[i]
+		if h.Sysctl == nil {
+			h.Sysctl = map[string]string{}
+		}
+		// What is sent again is as long as it was: scripts know it by that.
+		h.Sysctl["net.ipv4.tcp_retrans_collapse"] = "0"
+	}
 	lab := netlab.Start(t, topology)
 	s := &stage{t: t, ant: lab.Host("ant"), apple: lab.Host("apple"), router: lab.Host("router"), port: 4000}
 	s.lanes[flow.Client].conn = s.open(lab.Host("wire"), s.ant)
