@@ -117,7 +117,7 @@ func (all *inputs) close() {
 // shows no segment both ways, unless it is lo.
 func (all *inputs) copies() bool {
 	return len(all.files) > 1 || slices.ContainsFunc(all.files, func(in *input) bool {
-		return in.frames != nil && in.frames.Interfaces() != 1 || in.packet.directed
+		return in.frames != nil && in.frames.Interfaces() != 1 || in.packet.directed || in.packet.way != ""
 	})
 }
 

@@ -466,6 +466,20 @@ func TestReadPipe(t *testing.T) {
 	}
 }
 
+// The last of those that were asked for ends the run, though the pipe goes on.
+func TestReadPipeCount(t *testing.T) {
+	file := pcapFile(capture.LinkRaw, bare, dialogue(t, 40000, begins())[:3]...)
+	p := beside(t.Context(), "read -q -c 3 -")
+	p.Write(file)
+	n := 0
+	for range p.lines {
+		n++
+	}
+	if status := <-p.done; status != 0 || n != 3 {
+		t.Errorf("exit status %d, %d lines", status, n)
+	}
+}
+
 // An interrupted wait for a pipe ends, even before anything has come.
 func TestReadPipeInterrupted(t *testing.T) {
 	file := pcapFile(capture.LinkRaw, bare, dialogue(t, 40000, begins())...)
