@@ -6,8 +6,10 @@
 // what it sees. A segment says what its sender knew: an end that repeats its
 // FIN has not had the acknowledgement, whatever was seen before. And a segment
 // that was seen is taken to arrive, until its receiver's own segments say
-// otherwise. Nothing is guessed over segments that the capture lacks: the
-// states are Unknown until both ends have shown that they still send.
+// otherwise: then it never was in the state that it denies. Nothing is guessed
+// over segments that the capture lacks: the states are Unknown until both ends
+// have shown that they still send. Neither is anything made of a number that
+// its receiver would not believe.
 //
 // A Table is one goroutine's. Following a known connection allocates nothing.
 package flow
