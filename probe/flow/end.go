@@ -24,6 +24,9 @@ type End struct {
 		valid bool
 		spent [states]time.Duration
 	}
+	// The last of those suggestions: the state before it, and when it came.
+	before      State
+	suggestedAt time.Time
 
 	stream   stream
 	base     wire.Seq // relative sequence numbers are counted from here
@@ -168,17 +171,29 @@ func (e *End) first(peer *End) bool {
 // arrives.
 func (e *End) suggest(s State, at time.Time) {
 	e.book(at)
-	if s != e.state && !e.told.valid {
-		e.told.state, e.told.valid, e.told.spent = e.state, true, e.spent
+	if s != e.state {
+		if !e.told.valid {
+			e.told.state, e.told.valid, e.told.spent = e.state, true, e.spent
+		}
+		e.before, e.suggestedAt = e.state, at
 	}
 	e.state = s
 }
 
 // show moves the end to the state that its own segment tells. If it takes back
-// what was suggested, all the time since was spent in the state before.
+// what was suggested, the time since was spent in the state before: all of it
+// if the end is still where it last showed itself, else that since the last
+// suggestion. A FIN that crosses the peer's denies that one, and nothing of the
+// handshake.
 func (e *End) show(s State, at time.Time, takesBack bool) {
 	e.book(at)
-	if takesBack && e.told.valid {
+	switch {
+	case !takesBack || !e.told.valid:
+	case s != e.told.state:
+		since := min(max(at.Sub(e.suggestedAt), 0), e.spent[e.state])
+		e.spent[e.state] -= since
+		e.spent[e.before] += since
+	default:
 		var total time.Duration
 		for i := range e.spent {
 			total += e.spent[i] - e.told.spent[i]

@@ -143,6 +143,10 @@ func TestTimeOfSuggestedStates(t *testing.T) {
 			+5ms < F. 301 ack 101 = close-1/4 / close-wait fin-wait-1
 			+7ms > F. 101 ack 301 = close-2/4 simultaneous-close / fin-wait-1 closing`,
 			Client, map[State]time.Duration{SynSent: 10 * time.Millisecond, Established: 32 * time.Millisecond}},
+		"FINs cross behind the handshake": {handshake + `
+			+5ms > F. 101 ack 301 = close-1/4 / fin-wait-1 close-wait
+			+7ms < F. 301 ack 101 = close-2/4 simultaneous-close / closing fin-wait-1`,
+			Server, map[State]time.Duration{Unknown: 10 * time.Millisecond, SynReceived: 10 * time.Millisecond, Established: 22 * time.Millisecond}},
 		"a FIN is lost": {handshake + `
 			+5ms < F. 301 ack 101 = close-1/4 / close-wait fin-wait-1
 			+7ms > P. 101+5 ack 301 = data / established fin-wait-1
