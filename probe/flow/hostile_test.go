@@ -146,7 +146,7 @@ func TestTimeOfSuggestedStates(t *testing.T) {
 		"FINs cross behind the handshake": {handshake + `
 			+5ms > F. 101 ack 301 = close-1/4 / fin-wait-1 close-wait
 			+7ms < F. 301 ack 101 = close-2/4 simultaneous-close / closing fin-wait-1`,
-			Server, map[State]time.Duration{Unknown: 10 * time.Millisecond, SynReceived: 10 * time.Millisecond, Established: 22 * time.Millisecond}},
+			Server, map[State]time.Duration{Unknown: 10 * time.Millisecond, SynReceived: 20 * time.Millisecond, Established: 12 * time.Millisecond}},
 		"a FIN is lost": {handshake + `
 			+5ms < F. 301 ack 101 = close-1/4 / close-wait fin-wait-1
 			+7ms > P. 101+5 ack 301 = data / established fin-wait-1
