@@ -8,6 +8,10 @@ package finding
 // them: what has not spoken yet is unknown.
 func EndStates() []Word { return endStates[:] }
 
+// KnownStates returns those of EndStates that records have: what is not known
+// is absent there.
+func KnownStates() []Word { return endStates[1:] }
+
 var endStates = [...]Word{
 	{"unknown", "the segments seen do not tell"},
 	{"closed", "there is no connection, or none any more"},

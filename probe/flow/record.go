@@ -18,9 +18,9 @@ func (e *Event) Describe(r finding.Record) finding.Record {
 		r = r.Set("rel_ack", e.RelAck)
 	}
 	r = r.Set("step", e.Steps.String()).
-		Set("client_state", e.Client.String()).
-		Set("server_state", e.Server.String())
-	if _, known := e.Connection.InFlight(e.From); known {
+		Set("client_state", known(e.Client)).
+		Set("server_state", known(e.Server))
+	if _, ok := e.Connection.InFlight(e.From); ok {
 		r = r.Set("in_flight", e.InFlight)
 	}
 	return mark(r, "copy", e.Copy)
@@ -39,7 +39,7 @@ func (c *Connection) Record() finding.Record {
 	if rtt, ok := c.HandshakeRTT(); ok {
 		r = r.Set("handshake_rtt_us", microseconds(rtt))
 	}
-	r = c.recordClose(r.Set("client_state", client.state.String()).Set("server_state", server.state.String()))
+	r = c.recordClose(r.Set("client_state", known(client.state)).Set("server_state", known(server.state)))
 	return c.recordStays(r.Set("segments", c.segments).
 		Set("octets_client", client.octets).
 		Set("octets_server", server.octets).
@@ -49,6 +49,14 @@ func (c *Connection) Record() finding.Record {
 		Set("retransmissions_server", server.repeats).
 		Set("copies", unlessZero(c.copies)).
 		Set("paws_trouble", unlessZero(c.paws)))
+}
+
+// known is a state's word in a record, which leaves out what is not known.
+func known(s State) any {
+	if s == Unknown {
+		return nil
+	}
+	return s.String()
 }
 
 // recordClose adds how the connection ended.
@@ -73,7 +81,7 @@ func (c *Connection) recordStays(r finding.Record) finding.Record {
 	for side, field := range [...]string{Client: "states_client", Server: "states_server"} {
 		var stays []finding.Record
 		for state, spent := range c.ends[side].spent {
-			if spent > 0 {
+			if spent > 0 && State(state) != Unknown {
 				stays = append(stays, finding.New("state").
 					Set("state", State(state).String()).Set("spent_us", microseconds(spent)))
 			}
