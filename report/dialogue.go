@@ -24,17 +24,10 @@ type dialogue struct {
 // newDialogue begins the dialogue of a connection whose first sight is s.
 func newDialogue(n int, s *Sight, v *Views, p *flow.Pool) *dialogue {
 	c := s.Event.Connection
-	d := &dialogue{
-		n: n, streams: flow.NewStreams(p),
+	return &dialogue{
+		n: n, streams: flow.NewStreams(p), origin: origin(c, s.At),
 		ends: ": client " + v.endpoint(c.End(flow.Client).Addr()) + ", server " + v.endpoint(c.End(flow.Server).Addr()),
 	}
-	if !s.At.IsZero() {
-		d.origin = ", at " + s.At.Format("15:04:05.000000")
-	}
-	if c.SidesGuessed() {
-		d.origin += guessed
-	}
-	return d
 }
 
 // title is what stands above the dialogue, or above the rest of it.
