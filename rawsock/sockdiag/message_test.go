@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"net/netip"
 	"testing"
+	"time"
 )
 
 // The octets are those of struct inet_diag_req_v2, field by field.
@@ -49,14 +50,16 @@ func TestDecode(t *testing.T) {
 	}
 	embryo := want
 	embryo.State = SynReceived
-	six := want
+	onSix := want
+	onSix.IPv6 = true
+	six := onSix
 	six.Local, six.Remote = netip.MustParseAddrPort("[::1]:80"), netip.MustParseAddrPort("[::2]:40000")
 	for name, c := range map[string]struct {
 		b    []byte
 		want Socket
 	}{
 		"IPv4":                {message(familyIPv4, byte(TimeWait), v4...), want},
-		"IPv4 on IPv6":        {message(familyIPv6, byte(TimeWait), mapped...), want},
+		"IPv4 on IPv6":        {message(familyIPv6, byte(TimeWait), mapped...), onSix},
 		"IPv6":                {message(familyIPv6, byte(TimeWait), v6...), six},
 		"embryo":              {message(familyIPv4, byte(newSynReceived), v4...), embryo},
 		"attributes after it": {append(message(familyIPv4, byte(TimeWait), v4...), 1, 2, 3), want},
@@ -72,7 +75,99 @@ func TestDecode(t *testing.T) {
 	}
 }
 
+// attribute appends one of a message.
+func attribute(b []byte, kind uint16, value []byte) []byte {
+	b = binary.NativeEndian.AppendUint16(b, uint16(4+len(value)))
+	b = binary.NativeEndian.AppendUint16(b, kind)
+	b = append(b, value...)
+	return append(b, make([]byte, aligned(len(value))-len(value))...)
+}
+
+// numbers are words from 1, of four octets each.
+func numbers(n int) []byte {
+	var b []byte
+	for i := range n {
+		b = binary.NativeEndian.AppendUint32(b, uint32(i+1))
+	}
+	return b
+}
+
+func TestDecodeAttributes(t *testing.T) {
+	message := make([]byte, messageLength)
+	message[1], message[2], message[3] = byte(Established), byte(Keepalive), 2
+	binary.NativeEndian.PutUint32(message[52:], 1500)
+	binary.NativeEndian.PutUint64(message[44:], 77)
+	message = attribute(message, attributeTOS, []byte{0x10})
+	message = attribute(message, attributeCongestion, []byte("cubic\x00"))
+	message = attribute(message, 200, []byte("what later kernels tell"))
+	message = attribute(message, attributeMark, numbers(1))
+	message = attribute(message, attributeV6Only, []byte{1})
+	message = attribute(message, attributeMemory, numbers(12))
+	whole := attribute(message, attributeInfo, numbers(80))
+	s, err := decode(whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := (Timer{Keepalive, 1500 * time.Millisecond, 2}); s.Timer != want || s.Cookie != 77 {
+		t.Errorf("%+v %d", s.Timer, s.Cookie)
+	}
+	if s.TOS != 0x10 || s.Congestion != "cubic" || s.Mark != 1 || !s.V6Only {
+		t.Errorf("%+v", s)
+	}
+	if want := (Memory{1, 2, 3, 4, 6, 8, 9}); s.Memory == nil || *s.Memory != want {
+		t.Errorf("%+v, want %+v", s.Memory, want)
+	}
+	// The words are numbered from 1: that at octet 4n is n+1.
+	if i := s.Info; i == nil || i.RTO != 3*time.Microsecond || i.RTT != 18*time.Microsecond || i.MinRTT != 38*time.Microsecond ||
+		i.Unacked != 7 || i.TotalRetransmitted != 26 || i.PeerWindow != 58 || i.SinceSent != 12*time.Millisecond || i.PathMTU != 16 {
+		t.Errorf("%+v", i)
+	}
+	// Wherever a message is cut, the rest is read as it is.
+	for n := range len(whole) - messageLength {
+		if got, err := decode(whole[:messageLength+n]); err != nil || got.Cookie != 77 {
+			t.Errorf("%d octets of attributes: %+v %v", n, got, err)
+		}
+	}
+}
+
+// Struct tcp_info has grown from kernel to kernel.
+func TestInfoOfAnyLength(t *testing.T) {
+	for _, test := range []struct {
+		length int
+		want   Info
+	}{
+		{0, Info{}},
+		{12, Info{RTO: 3 * time.Microsecond}},
+		{104, Info{TotalRetransmitted: 26}},
+	} {
+		got := decodeInfo(numbers(100)[:test.length])
+		if test.length > 0 && got.RTO != 3*time.Microsecond || got.TotalRetransmitted != test.want.TotalRetransmitted || got.PeerWindow != 0 {
+			t.Errorf("%d octets: %+v", test.length, got)
+		}
+	}
+	none := numbers(100)
+	binary.NativeEndian.PutUint32(none[148:], noRTT)
+	if got := decodeInfo(none).MinRTT; got != 0 {
+		t.Errorf("least round trip time without a sample: %v", got)
+	}
+}
+
+// A timer that is due may be late.
+func TestLateTimer(t *testing.T) {
+	message := make([]byte, messageLength)
+	message[1], message[2] = byte(Established), byte(Retransmit)
+	binary.NativeEndian.PutUint32(message[52:], ^uint32(3))
+	if s, err := decode(message); err != nil || s.Timer != (Timer{Kind: Retransmit}) {
+		t.Errorf("%+v %v", s.Timer, err)
+	}
+}
+
 func TestStateString(t *testing.T) {
+	for k, want := range map[TimerKind]string{NoTimer: "", Wait: "time-wait", Probe: "probe", 5: "unknown"} {
+		if got := k.String(); got != want {
+			t.Errorf("timer %d: %q, want %q", k, got, want)
+		}
+	}
 	for s, want := range map[State]string{
 		0: "unknown", Established: "established", TimeWait: "time-wait", Closing: "closing", newSynReceived: "unknown", 255: "unknown",
 	} {

@@ -2,37 +2,51 @@ package sockdiag
 
 import (
 	"errors"
+	"fmt"
+	"iter"
+	"math"
 	"net"
 	"net/netip"
-	"os"
 	"syscall"
-
-	"github.com/vishvananda/netlink"
-	"github.com/vishvananda/netlink/nl"
-	"golang.org/x/sys/unix"
 )
 
+// Sockets yields the TCP sockets that q asks for, of IPv4 and then of IPv6,
+// in no order. It asks when it is ranged over, in the network namespace of the
+// thread that does so, and anew each time. An error is the last that it
+// yields.
+//
+// The kernel tells as fast as it is listened to, so that not all sockets are
+// in memory at once. While sockets come and go, one may be missing or appear
+// twice.
+func Sockets(q Query) iter.Seq2[Socket, error] {
+	return func(yield func(Socket, error) bool) {
+		if n := len(q.Filter.program); n > maxProgram {
+			yield(Socket{}, opError(fmt.Errorf("filter of %d octets is longer than %d: %w", n, maxProgram, syscall.E2BIG)))
+			return
+		}
+		for _, family := range []uint8{familyIPv4, familyIPv6} {
+			r := request{family: family, states: q.mask(), details: q.Details, filter: q.Filter}
+			for s, err := range ask(r, syscall.NLM_F_DUMP) {
+				if !yield(s, opError(err)) || err != nil {
+					return
+				}
+			}
+		}
+	}
+}
+
+// maxProgram is the longest filter that fits in an attribute.
+const maxProgram = math.MaxUint16&^3 - 4
+
 // Dump returns the TCP sockets that are in one of the states, or all of them,
-// of IPv4 and IPv6, in no order. While sockets come and go, one may be
-// missing or appear twice.
+// as Sockets yields them.
 func Dump(states ...State) ([]Socket, error) {
-	var mask uint32
-	for _, s := range states {
-		mask |= 1 << s
-		if s == SynReceived {
-			mask |= 1 << newSynReceived
-		}
-	}
-	if len(states) == 0 {
-		mask = allStates
-	}
 	var all []Socket
-	for _, family := range []uint8{familyIPv4, familyIPv6} {
-		sockets, err := ask(request{family: family, states: mask}, unix.NLM_F_DUMP)
+	for s, err := range Sockets(Query{States: states}) {
 		if err != nil {
-			return nil, opError(err)
+			return nil, err
 		}
-		all = append(all, sockets...)
+		all = append(all, s)
 	}
 	return all, nil
 }
@@ -67,41 +81,24 @@ func Lookup(local, remote netip.AddrPort) (Socket, bool, error) {
 // be for.
 func lookupOn(device uint32, local, remote netip.AddrPort) (Socket, bool, error) {
 	r := request{family: familyIPv4, states: allStates, local: local, remote: remote, device: device}
-	sockets, err := ask(r, 0)
-	if errors.Is(err, syscall.ENOENT) {
-		// The kernel says the same where it has no module for the question;
-		// then it cannot dump either.
-		_, err := ask(request{family: familyIPv4}, unix.NLM_F_DUMP)
-		return Socket{}, false, opError(err)
-	}
-	if err != nil {
-		return Socket{}, false, opError(err)
-	}
-	for _, s := range sockets {
+	for s, err := range ask(r, 0) {
+		if errors.Is(err, syscall.ENOENT) {
+			// The kernel says the same where it has no module for the
+			// question; then it cannot dump either.
+			break
+		}
+		if err != nil {
+			return Socket{}, false, opError(err)
+		}
 		if s.Local == local && s.Remote == remote && s.State != Listen {
 			return s, true, nil
 		}
+		return Socket{}, false, nil
+	}
+	for _, err := range ask(request{family: familyIPv4}, syscall.NLM_F_DUMP) {
+		return Socket{}, false, opError(err)
 	}
 	return Socket{}, false, nil
-}
-
-// ask puts one question to the kernel.
-func ask(r request, flags int) ([]Socket, error) {
-	req := nl.NewNetlinkRequest(nl.SOCK_DIAG_BY_FAMILY, flags)
-	req.AddRawData(r.encode())
-	messages, err := req.Execute(unix.NETLINK_INET_DIAG, nl.SOCK_DIAG_BY_FAMILY)
-	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
-		return nil, os.NewSyscallError("netlink", err)
-	}
-	sockets := make([]Socket, 0, len(messages))
-	for _, m := range messages {
-		s, err := decode(m)
-		if err != nil {
-			return nil, err
-		}
-		sockets = append(sockets, s)
-	}
-	return sockets, nil
 }
 
 func opError(err error) error {
