@@ -398,7 +398,7 @@ func TestLiveWatchEnds(t *testing.T) {
 func TestLiveWatchFilterIsTheKernels(t *testing.T) {
 	lab := netlab.Start(t, netlab.Pair())
 	ant, apple := lab.Host("ant"), lab.Host("apple")
-	w := watchIn(t, apple, "-i ant -c 11 port 40000")
+	w := watchIn(t, apple, "-X -i ant -c 11 port 40000")
 	if err := w.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
