@@ -25,7 +25,7 @@ type dialogue struct {
 func newDialogue(n int, s *Sight, v *Views, p *flow.Pool) *dialogue {
 	c := s.Event.Connection
 	return &dialogue{
-		n: n, streams: flow.NewStreams(p), origin: origin(c, s.At),
+		n: n, streams: flow.NewStreams(p), origin: beginning(c, s.At),
 		ends: ": client " + v.endpoint(c.End(flow.Client).Addr()) + ", server " + v.endpoint(c.End(flow.Server).Addr()),
 	}
 }

@@ -62,7 +62,7 @@ func (p *pen) title(t *talk, first *rung) {
 		text += ", continued"
 	} else {
 		t.drawn.begin(first)
-		text += ": client " + p.endOf(t, flow.Client, 60) + ", server " + p.endOf(t, flow.Server, 60) + origin(t.Connection, t.began)
+		text += ": client " + p.endOf(t, flow.Client, 60) + ", server " + p.endOf(t, flow.Server, 60) + beginning(t.Connection, t.began)
 	}
 	for line := range strings.Lines(Wrap(text, "", pageWidth)) {
 		p.buf = append(append(p.buf, p.paint(bold, strings.TrimSuffix(line, "\n"))...), '\n')
@@ -73,8 +73,8 @@ func (p *pen) title(t *talk, first *rung) {
 // guessed warns of ends that may have been taken for each other.
 const guessed = " (no SYN seen: the lower port is taken for the server's)"
 
-// origin says when a connection began, and what is to be known of its ends.
-func origin(c *flow.Connection, began time.Time) string {
+// beginning says when a connection began, and what is to be known of its ends.
+func beginning(c *flow.Connection, began time.Time) string {
 	text := ""
 	if !began.IsZero() {
 		text = ", at " + began.Format("15:04:05.000000")
