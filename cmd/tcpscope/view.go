@@ -182,14 +182,19 @@ func (v *viewing) show(p *packet) (done bool, err error) {
 	return v.sight.N == v.count, v.failure
 }
 
+// fixedHeader is the length of a TCP header without options, in octets.
+const fixedHeader = 20
+
 // follow reads a datagram's headers, and finds out what the segment does, or
 // why that cannot be said.
 func (v *viewing) follow(p *packet) {
 	header, payload, err := wire.ParseHeader(p.datagram)
 	v.header = header
 	v.sight.Header = &v.header
+	shortened := cut(err)
+	split := header.TotalLen == 0 && header.IHL >= 5 // it is to be, by a device
 	switch {
-	case err != nil && !cut(err):
+	case err != nil && !shortened && !split:
 		v.sight.Note = "malformed: its receiver drops it"
 		return
 	case header.Protocol != wire.ProtocolTCP:
@@ -198,12 +203,16 @@ func (v *viewing) follow(p *packet) {
 		v.sight.Note = "a later fragment: not followed"
 		return
 	}
-	if err := v.segment.Parse(payload); err != nil {
+	switch err := v.segment.Parse(payload); {
+	case err == nil:
+	case !shortened || !cut(err):
 		v.sight.Note = "malformed: its receiver drops it"
-		if cut(err) {
-			v.sight.Note = "its header is not all here: not followed"
-		}
 		return
+	case len(payload) < fixedHeader:
+		v.sight.Note = "its header is not all here: not followed"
+		return
+	default: // only of its options, as after tcpdump -s 64
+		v.segment.Payload = nil
 	}
 	v.sight.Segment = &v.segment
 	if p.text != nil && !p.text.complete(v.table, &v.header, &v.segment) {

@@ -3,6 +3,8 @@ package flow
 import (
 	"testing"
 	"time"
+
+	"github.com/tcpscope/tcpscope/rawsock/wire"
 )
 
 // What is missing, comes late or was made up does not make the table claim
@@ -177,5 +179,19 @@ func TestTimeOfSuggestedStates(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A reset has options even where the capture has cut them off.
+func TestShapeOfCutOptions(t *testing.T) {
+	sender, receiver := &End{}, &End{}
+	receiver.last.acked, receiver.last.ack = true, 301
+	g := wire.Segment{Flags: wire.RST, Seq: 301, DataOffset: 5}
+	if shape := shapeOf(&wire.Header{}, &g, sender, receiver); shape != StatelessACK {
+		t.Errorf("without options: %v", shape)
+	}
+	g.DataOffset = 8
+	if shape := shapeOf(&wire.Header{}, &g, sender, receiver); shape == StatelessACK {
+		t.Errorf("with options that were cut off: %v", shape)
 	}
 }

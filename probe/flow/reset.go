@@ -49,7 +49,7 @@ type Reset struct {
 // window and timestamps; on that the difference between stateless and active
 // rests (tcp_send_active_reset, tcp_v4_send_reset).
 func shapeOf(h *wire.Header, g *wire.Segment, s, r *End) Shape {
-	empty := g.Window == 0 && len(g.Options) == 0
+	empty := g.Window == 0 && len(g.Options) == 0 && g.DataOffset <= 5 // options may not have been captured
 	acks := g.Flags&wire.ACK != 0
 	stateless := ShapeUnknown
 	switch {

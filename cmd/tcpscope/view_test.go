@@ -1,0 +1,75 @@
+package main
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/tcpscope/tcpscope/rawsock/capture"
+)
+
+// remarks is what stands behind the lines of a file.
+func remarks(t *testing.T, packets ...dated) []string {
+	t.Helper()
+	_, stdout, stderr := call(t, "read --states "+saved(t, pcapFile(capture.LinkRaw, bare, packets...)), "")
+	if stderr != "" {
+		t.Error(stderr)
+	}
+	var all []string
+	for line := range strings.Lines(stdout) {
+		if _, remark, ok := strings.Cut(line, "  # "); ok {
+			all = append(all, strings.TrimSpace(remark))
+		}
+	}
+	return all
+}
+
+// with returns the packets after a change to copies of their datagrams.
+func with(packets []dated, change func([]byte) []byte) []dated {
+	packets = slices.Clone(packets)
+	for i := range packets {
+		packets[i].datagram = change(slices.Clone(packets[i].datagram))
+	}
+	return packets
+}
+
+// States need no option: what tcpdump -s 64 has cut off does not matter.
+func TestReadCutHeaders(t *testing.T) {
+	whole := dialogue(t, 40000, begins())
+	want := remarks(t, whole...)
+	if len(want) != len(whole) || !strings.HasPrefix(want[len(want)-1], "close-4/4; client time-wait, server closed") {
+		t.Fatalf("%q", want)
+	}
+	for _, length := range []int{40, 41, 50, 59} {
+		got := remarks(t, with(whole, func(d []byte) []byte { return d[:min(len(d), length)] })...)
+		if !slices.Equal(got, want) {
+			t.Errorf("%d octets of each datagram:\n got %q\nwant %q", length, got, want)
+		}
+	}
+	for _, remark := range remarks(t, with(whole, func(d []byte) []byte { return d[:39] })...) {
+		if remark != "its header is not all here: not followed" {
+			t.Errorf("39 octets: %q", remark)
+		}
+	}
+}
+
+// A datagram that is all there, and whose TCP header claims more, is malformed.
+func TestReadLongDataOffset(t *testing.T) {
+	long := with(dialogue(t, 40000, begins()), func(d []byte) []byte { d[32] = 0xf0; return d })
+	for _, remark := range remarks(t, long[:2]...) {
+		if remark != "malformed: its receiver drops it" {
+			t.Errorf("%q", remark)
+		}
+	}
+}
+
+// A total length of zero is that of a datagram over 65,535 octets, which a
+// device is to split.
+func TestReadUnsplit(t *testing.T) {
+	whole := dialogue(t, 40000, begins())
+	want := remarks(t, whole...)
+	got := remarks(t, with(whole, func(d []byte) []byte { d[2], d[3] = 0, 0; return d })...)
+	if !slices.Equal(got, want) {
+		t.Errorf("\n got %q\nwant %q", got, want)
+	}
+}
