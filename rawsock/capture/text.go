@@ -239,16 +239,26 @@ func (t *Text) assemble(r row) (line Line, used int, err error) {
 		if peekErr != nil || !continues(candidates[0], next.text) {
 			break
 		}
-		// Terminals wrap within words, editors between them.
-		longer := make([]string, 0, 2*len(candidates))
+		// Terminals wrap within words, editors between them. Where both make
+		// a line, the one with fewer options that nobody knows is right.
+		longer, best, clock := make([]string, 0, 2*len(candidates)), "", t.clock
 		for _, c := range candidates {
 			for _, glue := range [...]string{"", " "} {
 				whole := strings.TrimRight(c, " \t") + glue + strings.TrimLeft(next.text, " \t")
-				if line, err := t.parse(whole); err == nil || errors.Is(err, errOtherProtocol) {
-					return line, used + 1, err
+				other, err := t.parse(whole)
+				t.clock = clock
+				if errors.Is(err, errOtherProtocol) {
+					return Line{}, used + 1, err
+				}
+				if err == nil && (best == "" || len(other.Unread) < len(line.Unread)) {
+					line, best = other, whole
 				}
 				longer = append(longer, whole)
 			}
+		}
+		if best != "" {
+			line, err = t.parse(best) // again, for what it leaves in the Text
+			return line, used + 1, err
 		}
 		candidates = longer
 	}

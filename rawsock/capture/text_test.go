@@ -76,6 +76,7 @@ func TestTextForms(t *testing.T) {
 		{"wrapped in an address", strings.Replace(lineSYN, "10.0.1.2", "10.\n0.1.2", 1)},
 		{"wrapped in a word", strings.Replace(lineSYN, "options", "opt\nions", 1)},
 		{"wrapped in a number", strings.Replace(lineSYN, "267775201", "2677\n75201", 1)},
+		{"wrapped between an option's words", strings.Replace(lineSYN, "mss 1452", "mss\n1452", 1)},
 		{"wrapped three times", strings.NewReplacer("seq ", "seq\n  ", "wscale 2", "wsca\nle 2", "], length", "],\nlength").Replace(lineSYN)},
 	} {
 		lines, r := readText(t, "$ tcpdump -i any\n"+c.text+"\n", reads())
