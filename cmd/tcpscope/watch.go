@@ -126,14 +126,14 @@ func (p *program) dryWatch(w watchful) error {
 }
 
 const (
-	// watchRing has room for a second of 100,000 segments.
-	watchRing = 32 << 20
+	// watchRing has room for half a second of 100,000 segments.
+	watchRing = 16 << 20
 	// watchBatch is how many segments are taken from it at a time.
 	watchBatch = 512
 	// watchHeap is what Go's heap may take besides what connections do, and
 	// watchedConnection what one of those does.
 	watchHeap         = 24 << 20
-	watchedConnection = 1400
+	watchedConnection = 1792
 )
 
 // runWatch shows what passes, until the user has seen enough.

@@ -14,19 +14,20 @@ const far = 1 << 30
 
 // End is what is known of one end of a connection.
 type End struct {
-	addr  netip.AddrPort
-	state State
-	since time.Time
-	spent [states]time.Duration
+	addr   netip.AddrPort
+	state  State
+	before State
+	since  time.Time
+	spent  [states]time.Duration
 	// What it last showed itself, before others' segments suggested more.
 	told struct {
 		state State
 		valid bool
 		spent [states]time.Duration
 	}
-	// The last of those suggestions: the state before it, and when it came.
-	before      State
-	suggestedAt time.Time
+	// lately is how long ago the last of those suggestions came, and before is
+	// the state before it.
+	lately time.Duration
 
 	stream   stream
 	base     wire.Seq // relative sequence numbers are counted from here
@@ -175,7 +176,7 @@ func (e *End) suggest(s State, at time.Time) {
 		if !e.told.valid {
 			e.told.state, e.told.valid, e.told.spent = e.state, true, e.spent
 		}
-		e.before, e.suggestedAt = e.state, at
+		e.before, e.lately = e.state, 0
 	}
 	e.state = s
 }
@@ -190,9 +191,8 @@ func (e *End) show(s State, at time.Time, takesBack bool) {
 	switch {
 	case !takesBack || !e.told.valid:
 	case s != e.told.state:
-		since := min(max(at.Sub(e.suggestedAt), 0), e.spent[e.state])
-		e.spent[e.state] -= since
-		e.spent[e.before] += since
+		e.spent[e.state] -= e.lately
+		e.spent[e.before] += e.lately
 	default:
 		var total time.Duration
 		for i := range e.spent {
@@ -208,6 +208,7 @@ func (e *End) show(s State, at time.Time, takesBack bool) {
 func (e *End) book(at time.Time) {
 	if d := at.Sub(e.since); d > 0 && !e.since.IsZero() {
 		e.spent[e.state] += d
+		e.lately += d
 	}
 	e.since = at
 }
