@@ -7,6 +7,7 @@ import (
 	"net"
 	"runtime/debug"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -196,6 +197,8 @@ func (v *viewing) watch(ctx context.Context, ring *rawsock.PacketConn, w watchfu
 		switch {
 		case listening.Err() != nil:
 			return ctx.Err()
+		case errors.Is(err, syscall.ENETDOWN):
+			return fmt.Errorf("%s went down, or away: %w", w.device, err)
 		case err != nil:
 			return err
 		}

@@ -442,7 +442,7 @@ func TestLiveWatchDeviceGone(t *testing.T) {
 		if n := len(all); all[n-2]["kind"] != "error" || all[n-3]["kind"] != "connection" || all[n-1]["exit"] != float64(exitFailed) {
 			t.Errorf("%s: ends with %v", name, all[n-3:])
 		}
-		if got := w.stderr.String(); !strings.HasPrefix(got, "tcpscope: error: ") || strings.Count(got, "\n") != 1 || !strings.Contains(got, "network is down") {
+		if got := w.stderr.String(); !strings.HasPrefix(got, "tcpscope: error: ant went down, or away: ") || strings.Count(got, "\n") != 1 || !strings.Contains(got, "network is down") {
 			t.Errorf("%s: %q", name, got)
 		}
 	}
