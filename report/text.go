@@ -28,6 +28,7 @@ type textWriter struct {
 	tally map[finding.State]int64
 	// targets are the records of kind rtt-summary.
 	targets []finding.Record
+	sockets sockets
 	buf     []byte
 	// lines says that something stands above what comes next, which is to be
 	// set off by an empty line.
@@ -60,6 +61,10 @@ func (t *textWriter) Write(r finding.Record) error {
 		return t.probe(r)
 	case "rtt-summary":
 		t.targets = append(t.targets, r)
+	case "socket":
+		return t.socket(r)
+	case "socket-summary":
+		return t.socketSummary(r)
 	case "error":
 		return t.error(r)
 	case "summary":

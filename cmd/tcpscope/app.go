@@ -72,7 +72,7 @@ tcpscope read --ladder trouble.pcapng        # the same of a capture
 tcpscope lab run firewall -- tcpscope syn 10.0.2.2`,
 		Flags: generalFlags(),
 		Commands: slices.Concat(
-			[]*cli.Command{p.syn(), p.craft(), p.rtt(), p.watch(), p.read(), p.decode()},
+			[]*cli.Command{p.syn(), p.craft(), p.rtt(), p.watch(), p.read(), p.decode(), p.sockets()},
 			p.laboratory(),
 			[]*cli.Command{p.completion(), p.help(), p.version()},
 		),

@@ -44,8 +44,7 @@ type invocation struct {
 // the flags of all commands at once; a test holds them to one meaning each of
 // "takes a value".
 func permute(app *cli.App, argv []string) (invocation, error) {
-	known := allFlags(app)
-	line, err := scan(known, argv[1:])
+	line, err := scan(flagsFor(app, argv[1:]), argv[1:])
 	if err != nil {
 		return invocation{}, err
 	}
@@ -180,6 +179,9 @@ func (l *commandLine) bundle(known []cli.Flag, word string, argv []string) ([]st
 			l.flags = append(l.flags, given)
 			return argv, nil
 		}
+		if i > 1 && given.name == "o" && flagNamed(known, timersFlag) != nil {
+			given.name, flag = timersFlag, flagNamed(known, timersFlag)
+		}
 		if takesValue(flag) {
 			given.valued = true
 			if i+1 < len(word) {
@@ -234,6 +236,24 @@ func didYouMean(prefix, word string, words []string) string {
 		return fmt.Sprintf("; did you mean %s%s?", prefix, near)
 	}
 	return ""
+}
+
+// flagsFor are the flags that argv is read with: those of all commands but
+// the ones with letters of their own. Where argv names such a command, its
+// flags come first.
+func flagsFor(app *cli.App, argv []string) []cli.Flag {
+	common := &cli.App{Flags: app.Flags}
+	for _, c := range app.Commands {
+		if !hasLettersOfItsOwn(c) {
+			common.Commands = append(common.Commands, c)
+		}
+	}
+	known := allFlags(common)
+	line, _ := scan(known, argv) // as far as it can be read
+	if named := line.take(app.Commands); named != nil && hasLettersOfItsOwn(named) {
+		return append(slices.Clone(named.Flags), known...)
+	}
+	return known
 }
 
 // allFlags are the flags of the program and of all its commands.

@@ -32,6 +32,13 @@ func TestPermute(t *testing.T) {
 		{"lab run -- ls -- -l", "lab run -- -- ls -- -l"},
 		{"craft -c3 -i 10ms a:80", "craft --count=3 --interval=10ms -- a:80"},
 		{"syn lab", "syn -- lab"},
+		{"sockets -tanop", "sockets --tcp --all --n --timers --processes --"},
+		{"sockets -tanpo state all", "sockets --tcp --all --n --processes --timers -- state all"},
+		{"sockets -p -o json -l sport = :80", "sockets --processes --output=json --listening -- sport = :80"},
+		{"-n -o json sockets -ltn", "sockets --n --output=json --listening --tcp --n --"},
+		{"sockets -ojson -i 2 --watch", "sockets --output=json --interval=2 --watch --"},
+		{"syn -qo json sockets", "syn --quiet --output=json -- sockets"},
+		{"syn -qop sockets", "syn --quiet --output=p -- sockets"},
 		{"", "--"},
 	} {
 		p := &program{}
@@ -56,10 +63,10 @@ func TestPermuteFindsHelpAndVersion(t *testing.T) {
 }
 
 // A flag may stand before its command, so its name alone must tell whether a
-// value follows.
+// value follows. Letters of a command's own count where it is named.
 func TestFlagsHaveOneMeaning(t *testing.T) {
 	takes := map[string]bool{}
-	for _, f := range allFlags((&program{}).app()) {
+	for _, f := range flagsFor((&program{}).app(), nil) {
 		for _, name := range f.Names() {
 			if before, known := takes[name]; known && before != takesValue(f) {
 				t.Errorf("%s takes a value in one command and none in another", dashed(name))

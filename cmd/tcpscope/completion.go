@@ -78,7 +78,7 @@ func candidates(app *cli.App, words []string) []candidate {
 	if slices.Contains(before, "--") {
 		return nil
 	}
-	known := allFlags(app)
+	known := flagsFor(app, before)
 	line, _ := scan(known, before)
 	flags, commands, path := app.Flags, app.Commands, ""
 	for next := line.take(commands); next != nil; next = line.take(commands) {
@@ -99,7 +99,10 @@ func candidates(app *cli.App, words []string) []candidate {
 			commands = next.Subcommands
 		}
 	}
-	if len(line.words) > 0 {
+	if n := len(line.words); path == "sockets" && n > 0 && slices.Contains([]string{"state", "exclude"}, line.words[n-1]) {
+		return matching(plain(socketStateWords()), word)
+	}
+	if len(line.words) > 0 && path != "sockets" {
 		return nil
 	}
 	return matching(wordCandidates(path, commands), word)
@@ -110,6 +113,8 @@ func wordCandidates(path string, commands []*cli.Command) []candidate {
 	switch path {
 	case "completion":
 		return plain(shells())
+	case "sockets":
+		return plain(filterWords())
 	case "lab run", "lab shell":
 		return plain(topologyNames())
 	case "lab enter":
@@ -149,6 +154,9 @@ func awaitingValue(known []cli.Flag, before []string) cli.Flag {
 			return nil
 		}
 		name = last[len(last)-1:]
+		if len(last) > 2 && name == "o" && flagNamed(known, timersFlag) != nil {
+			return nil
+		}
 	}
 	if f := flagNamed(known, strings.TrimSuffix(name, "=")); f != nil && takesValue(f) {
 		return f

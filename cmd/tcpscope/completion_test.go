@@ -39,6 +39,12 @@ func TestCandidates(t *testing.T) {
 		{[]string{"help", ""}, "syn lab"},
 		{[]string{"help", "lab", ""}, "run"},
 		{[]string{"completion", ""}, "bash zsh fish"},
+		{[]string{"sockets", "-tanop", ""}, "state sport !text"},
+		{[]string{"sockets", "-tano", ""}, "state !text"},
+		{[]string{"sockets", "-p", "s"}, "state sport src !dport"},
+		{[]string{"sockets", "-o", ""}, "text csv !state"},
+		{[]string{"sockets", "state", "clos"}, "close-wait closing !listen"},
+		{[]string{"sockets", "--w"}, "--watch"},
 	} {
 		var got []string
 		for _, c := range candidates((&program{}).app(), test.words) {

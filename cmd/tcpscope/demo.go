@@ -60,6 +60,8 @@ func tours() []tour {
 			{"Somebody else's connection: ant connects to apple, says a line and closes. Both\n" +
 				"ends' states stand beside it, as RFC 9293 has them.",
 				"tcpscope watch --ladder --duration 1500ms port 80", "tcpscope lab talk 10.0.2.2:80", exitDone},
+			{"What is left of it: ant closed first, so ant remembers it for a minute.",
+				"tcpscope sockets --explain state time-wait", "", exitDone},
 		},
 	}}
 }

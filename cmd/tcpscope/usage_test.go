@@ -187,6 +187,31 @@ func TestUsageErrors(t *testing.T) {
 		{"rtt --connect --clock auto 127.0.0.1:80", "", "--connect contradicts --clock: the kernel measures then, by a clock of its own"},
 		{"rtt --connect --like bare 127.0.0.1:80", "", "--connect contradicts --like: the SYN is the kernel's own then"},
 		{"rtt --connect --source-port 5 127.0.0.1:80", "", "--connect contradicts --source-port: the kernel takes another port for every connection"},
+
+		// Sockets.
+		{"sockets state closewiat", "", `filter "state closewiat": unknown state "closewiat"; did you mean close-wait?` + "\nhint: as in: state established ( sport = :22 or dst 192.0.2.0/24 ); tcpscope help sockets has more"},
+		{"sockets state", "", `filter "state": state needs something behind it` + "\nhint: as in: state established ( sport = :22 or dst 192.0.2.0/24 ); tcpscope help sockets has more"},
+		{"sockets state listen exclude listen", "", `filter "state listen exclude listen": no state is left` + "\nhint: as in: state established ( sport = :22 or dst 192.0.2.0/24 ); tcpscope help sockets has more"},
+		{"sockets sport", "", `filter "sport": sport needs something behind it` + "\nhint: as in: state established ( sport = :22 or dst 192.0.2.0/24 ); tcpscope help sockets has more"},
+		{"sockets sport = :65536", "", `filter "sport = :65536": "65536" is not a port: need a number from 0 to 65535, or a service` + "\nhint: as in: state established ( sport = :22 or dst 192.0.2.0/24 ); tcpscope help sockets has more"},
+		{"sockets dport = htpp", "", `filter "dport = htpp": "htpp" is not a port: need a number from 0 to 65535, or a service` + "\nhint: as in: state established ( sport = :22 or dst 192.0.2.0/24 ); tcpscope help sockets has more"},
+		{"sockets dst example.com", "", `filter "dst example.com": "example.com" is not an address or a network: names are not looked up` + "\nhint: as in: state established ( sport = :22 or dst 192.0.2.0/24 ); tcpscope help sockets has more"},
+		{"sockets dst < 10.0.0.1", "", `filter "dst < 10.0.0.1": dst is compared with = or !=, not with <` + "\nhint: as in: state established ( sport = :22 or dst 192.0.2.0/24 ); tcpscope help sockets has more"},
+		{"sockets dst [::1", "", `filter "dst [::1": "[::1": a bracket is not closed` + "\nhint: as in: state established ( sport = :22 or dst 192.0.2.0/24 ); tcpscope help sockets has more"},
+		{"sockets host 10.0.0.1:80", "", `filter "host 10.0.0.1:80": host takes an address alone: port is for ports` + "\nhint: as in: state established ( sport = :22 or dst 192.0.2.0/24 ); tcpscope help sockets has more"},
+		{"sockets ( sport = 22", "", `filter "( sport = 22": a parenthesis is not closed` + "\nhint: as in: state established ( sport = :22 or dst 192.0.2.0/24 ); tcpscope help sockets has more"},
+		{"sockets sport = 22 )", "", `filter "sport = 22 )": a parenthesis is closed that none has opened` + "\nhint: as in: state established ( sport = :22 or dst 192.0.2.0/24 ); tcpscope help sockets has more"},
+		{"sockets sport = 22 or", "", `filter "sport = 22 or": the filter needs something behind it` + "\nhint: as in: state established ( sport = :22 or dst 192.0.2.0/24 ); tcpscope help sockets has more"},
+		{"sockets sport 22 state listen", "", `filter "sport 22 state listen": state stands before all that is asked of ports and addresses` + "\nhint: as in: state established ( sport = :22 or dst 192.0.2.0/24 ); tcpscope help sockets has more"},
+		{"sockets 443", "", `filter "443": "443" is none of state, exclude, sport, dport, port, src, dst and host` + "\nhint: as in: state established ( sport = :22 or dst 192.0.2.0/24 ); tcpscope help sockets has more"},
+		{"sockets -l state established", "", "--listening contradicts the filter, which names states too"},
+		{"sockets --resolve", "", "--resolve: sockets shows addresses"},
+		{"sockets -i 2", "", "--interval needs --watch: without it there is one look"},
+		{"sockets --watch -i 10ms", "", `--interval "10ms": need a duration from 100ms to 1h, such as 500ms or 2s`},
+		{"sockets -tanox", "", "unknown flag -tanox"},
+		{"sockets -o ss", "", `-o "ss": unknown format "ss"; need text, json, jsonl or csv`},
+		{"sockets --explian", "", "unknown flag --explian; did you mean --explain?"},
+		{"sockets --rate 5", "", "--rate is not a flag of sockets"},
 	} {
 		status, stdout, stderr := call(t, test.line, test.stdin)
 		want := "tcpscope: error: " + strings.ReplaceAll(test.want, "\nhint: ", "\ntcpscope: hint: ")
@@ -254,7 +279,7 @@ func TestVersion(t *testing.T) {
 
 // Help begins with examples, in 80 columns, and comes in three ways.
 func TestHelp(t *testing.T) {
-	for _, path := range []string{"", "syn", "craft", "rtt", "lab", "lab list", "lab run", "lab shell", "lab enter", "demo", "completion", "help", "version"} {
+	for _, path := range []string{"", "syn", "craft", "rtt", "sockets", "lab", "lab list", "lab run", "lab shell", "lab enter", "demo", "completion", "help", "version"} {
 		status, stdout, stderr := call(t, "help "+path, "")
 		if status != 0 || stderr != "" {
 			t.Errorf("help %s: %d %q", path, status, stderr)

@@ -187,6 +187,8 @@ var table = [...]ObjectSpec{
 			{Name: "evidence", Type: List, Meaning: "what that rests on, in sentences"},
 		},
 	},
+	socketSpec(),
+	socketSummarySpec(),
 	{
 		Kind: "error", Meaning: "why the run ended before its time",
 		Fields: []FieldSpec{
