@@ -26,11 +26,14 @@ func (e *TextError) Error() string {
 // Wireshark, xxd and hexdump write them.
 const dumpRowOctets = 16
 
+// margin is what may stand before a row: blanks, and what mail puts there.
+const margin = " \t>"
+
 // dumpOffset reads what a row of a dump begins with: "0x0010:" of tcpdump,
 // "00000010:" of xxd, or "0010" of Wireshark and hexdump, which octets of two
 // digits each must follow, or nothing. rest is where the octets begin.
 func dumpOffset(row string) (offset, rest int, ok bool) {
-	start := len(row) - len(strings.TrimLeft(row, " \t"))
+	start := len(row) - len(strings.TrimLeft(row, margin))
 	end := start
 	digits := start
 	if strings.HasPrefix(row[start:], "0x") {

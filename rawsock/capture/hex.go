@@ -29,7 +29,7 @@ func ReadHex(text string) ([][]byte, error) {
 		}
 	}
 	for i, row := range rows {
-		if offset, _, ok := dumpOffset(row); ok && strings.HasPrefix(strings.TrimLeft(row, " \t"), "0x") {
+		if offset, _, ok := dumpOffset(row); ok && strings.HasPrefix(strings.TrimLeft(row, margin), "0x") {
 			return nil, &TextError{Line: i + 1, Column: 1, Problem: fmt.Sprintf("offset 0x%04x: the rows before it are missing", offset)}
 		}
 	}

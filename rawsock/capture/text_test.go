@@ -76,7 +76,6 @@ func TestTextForms(t *testing.T) {
 		{"wrapped in an address", strings.Replace(lineSYN, "10.0.1.2", "10.\n0.1.2", 1)},
 		{"wrapped in a word", strings.Replace(lineSYN, "options", "opt\nions", 1)},
 		{"wrapped in a number", strings.Replace(lineSYN, "267775201", "2677\n75201", 1)},
-		{"wrapped between an option's words", strings.Replace(lineSYN, "mss 1452", "mss\n1452", 1)},
 		{"wrapped three times", strings.NewReplacer("seq ", "seq\n  ", "wscale 2", "wsca\nle 2", "], length", "],\nlength").Replace(lineSYN)},
 	} {
 		lines, r := readText(t, "$ tcpdump -i any\n"+c.text+"\n", reads())
@@ -210,6 +209,7 @@ func TestTextDumps(t *testing.T) {
 		{"with characters", line + dumpOfACK + next, "abc\n", 4, Tally{Segments: 2}, ""},
 		{"without", line + dumpRows(dumpOfACK) + next, "abc\n", 4, Tally{Segments: 2}, ""},
 		{"a blank line between", line + "\n" + dumpOfACK + next, "abc\n", 4, Tally{Segments: 2}, ""},
+		{"quoted", "> " + line + "> " + strings.ReplaceAll(strings.TrimSpace(dumpOfACK), "\n", "\n> ") + "\n> " + next, "abc\n", 4, Tally{Segments: 2}, ""},
 		{"link header", line + link + next, "", 0, Tally{Segments: 2}, ""},
 		{"a row is missing", line + strings.Replace(dumpOfACK, "0x0020", "0x0030", 1), "", 4, Tally{Segments: 1, Dumps: 1}, "line 4, column 1: the hex dump is damaged here"},
 		{"a wrong digit", line + strings.Replace(dumpOfACK, "270f", "27of", 1), "", 4, Tally{Segments: 1, Dumps: 1}, "line 3, column 28: the hex dump is damaged here"},

@@ -29,7 +29,7 @@ func classify(text string) rowKind {
 	switch {
 	case trimmed == "":
 		return rowBlank
-	case strings.HasPrefix(trimmed, "0x"):
+	case strings.HasPrefix(strings.TrimLeft(trimmed, margin), "0x"):
 		if _, _, ok := dumpOffset(trimmed); ok {
 			return rowDump
 		}
