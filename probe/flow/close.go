@@ -105,7 +105,7 @@ type Delay struct {
 // the FINs crossed, or if not all of the close was seen.
 func (c *Connection) CloseDelay() (d Delay, ok bool) {
 	first, second := c.closers()
-	if second == nil || first.finAckAt.IsZero() || !first.first(second) || second.first(first) {
+	if second == nil || second.finLate || first.finAckAt.IsZero() || !first.first(second) || second.first(first) {
 		return Delay{}, false
 	}
 	d = Delay{AfterFIN: second.finAt.Sub(first.finAt), Combined: c.combined}

@@ -195,3 +195,16 @@ func TestShapeOfCutOptions(t *testing.T) {
 		t.Errorf("with options that were cut off: %v", shape)
 	}
 }
+
+// A FIN that was first seen when it was sent again does not tell when its
+// sender closed.
+func TestCloseDelayOfLateFIN(t *testing.T) {
+	c := play(t, handshake+`
+		> F. 101 ack 301 = close-1/4 / fin-wait-1 close-wait
+		+200ms < . 302 ack 102 = close-2/4 hole / unknown unknown
+		+4ms < F. 301 ack 102 = close-3/4 / time-wait unknown
+		> . 102 ack 302 = close-4/4 / time-wait unknown`)
+	if d, ok := c.CloseDelay(); ok {
+		t.Errorf("%+v", d)
+	}
+}
