@@ -135,7 +135,7 @@ func (t *textWriter) socketFigures(r finding.Record) string {
 	}
 	page := Wrap(text, "", pageWidth)
 	if hidden, _ := r.Int("hidden"); hidden > 0 {
-		page += Wrap("not looked into: "+Grouped(hidden)+" of the processes, which takes root", "", pageWidth)
+		page += Wrap("not looked into, for want of permission: "+Grouped(hidden)+" of the processes, which may hold some of these", "", pageWidth)
 	}
 	return page
 }

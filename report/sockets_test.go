@@ -71,7 +71,7 @@ syn-sent         0      0 10.0.0.1:5  10.0.0.2:80    retransmit 3.2s x2
 		summary    finding.Record
 	}{
 		{"one of many looks", "01:02:03 5 sockets: 1 listen, 2 close-wait", Options{}, summary().Set("n", 2)},
-		{"processes that are hidden", "not looked into: 3 of the processes, which takes root", Options{}, summary().Set("hidden", 3)},
+		{"processes that are hidden", "not looked into, for want of permission: 3 of the processes", Options{}, summary().Set("hidden", 3)},
 		{"more of each", "keepalive 119min\n      ino:7\n", Options{Verbose: true}, summary()},
 		{"in colour", "\x1b[1mSTATE", Options{Color: true}, summary()},
 	} {

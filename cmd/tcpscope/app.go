@@ -69,6 +69,7 @@ sudo tcpscope craft --flags FIN --packet-trace 192.0.2.7:80
 sudo tcpscope rtt -c 100 -i 50ms 192.0.2.7:443  # latency, in percentiles
 sudo tcpscope watch --states port 443        # what others' segments do
 tcpscope read --ladder trouble.pcapng        # the same of a capture
+tcpscope sockets --explain                   # our own sockets, what ails them
 tcpscope lab run firewall -- tcpscope syn 10.0.2.2`,
 		Flags: generalFlags(),
 		Commands: slices.Concat(

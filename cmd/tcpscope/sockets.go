@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/tcpscope/tcpscope/probe/finding"
 	"github.com/tcpscope/tcpscope/rawsock/sockdiag"
+	"github.com/tcpscope/tcpscope/report"
 )
 
 // sockets is "tcpscope sockets".
@@ -118,12 +120,15 @@ func (p *program) runSockets(ctx context.Context, s settings, w socketWish) erro
 
 // keepLooking looks until ctx ends.
 func (j *job) keepLooking(ctx context.Context, w socketWish) error {
+	var looks atomic.Int64
+	defer j.follow(func() {}, func() string { return report.Plural(looks.Load(), "look") + ", one every " + terse(w.interval) })()
 	ticker := time.NewTicker(w.interval)
 	defer ticker.Stop()
 	for n := 1; ; n++ {
 		if err := j.look(ctx, w, n); err != nil {
 			return err
 		}
+		looks.Add(1)
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():

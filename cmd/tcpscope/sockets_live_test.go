@@ -295,6 +295,9 @@ func TestLiveSocketsWatch(t *testing.T) {
 		t.Fatalf("no line with %q", words)
 	}
 	await(`"socket-summary"`, `"n":1,`, `"close-wait":1`)
+	if err := cmd.Process.Signal(syscall.SIGUSR1); err != nil { // asks how far it is, and ends nothing
+		t.Fatal(err)
+	}
 	client, _ := c.pair(c.listen("127.0.0.1", 5, nil), true)
 	client.CloseWrite()
 	await(`"socket-summary"`, `"close-wait":2`)
