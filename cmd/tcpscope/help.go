@@ -117,10 +117,11 @@ func flagTerm(f cli.Flag) [2]string {
 	placeholder, usage := unquote(doc.GetUsage())
 	var long, short string
 	for _, n := range f.Names() {
-		if len(n) == 1 {
-			short = "-" + n
-		} else {
+		switch {
+		case len(n) > 1:
 			long = "--" + n
+		case short == "":
+			short = "-" + n
 		}
 	}
 	term := "    " + long

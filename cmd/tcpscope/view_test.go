@@ -73,3 +73,10 @@ func TestReadUnsplit(t *testing.T) {
 		t.Errorf("\n got %q\nwant %q", got, want)
 	}
 }
+
+// Help names the letter that tcpdump has for the device.
+func TestWatchHelpInterface(t *testing.T) {
+	if _, stdout, _ := call(t, "watch --help", ""); !strings.Contains(stdout, "  -i, --interface NAME  ") {
+		t.Error(stdout)
+	}
+}
