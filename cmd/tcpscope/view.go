@@ -14,6 +14,7 @@ import (
 	"github.com/tcpscope/tcpscope/probe"
 	"github.com/tcpscope/tcpscope/probe/finding"
 	"github.com/tcpscope/tcpscope/probe/flow"
+	"github.com/tcpscope/tcpscope/rawsock/capture"
 	"github.com/tcpscope/tcpscope/rawsock/wire"
 	"github.com/tcpscope/tcpscope/report"
 )
@@ -176,7 +177,11 @@ func (v *viewing) show(p *packet) (done bool, err error) {
 		if v.sight.Event != nil {
 			v.note = v.sight.Event.Steps.String()
 		}
-		v.job.capture.Segment(p.at, p.datagram, p.outgoing)
+		direction := capture.Inbound
+		if p.outgoing {
+			direction = capture.Outbound
+		}
+		v.job.capture.Packet(capture.Packet{Datagram: p.datagram, At: p.at, Missing: p.missing, Direction: direction})
 	}
 	v.last = p.at
 	return v.sight.N == v.count, v.failure

@@ -1,6 +1,10 @@
 package main
 
 import (
+	"bytes"
+	"io"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -51,6 +55,47 @@ func TestReadCutHeaders(t *testing.T) {
 			t.Errorf("39 octets: %q", remark)
 		}
 	}
+}
+
+// What another capture has cut off is not there, and not malformed, in what -w
+// writes either.
+func TestReadWritesCut(t *testing.T) {
+	var file bytes.Buffer
+	w := capture.NewWriter(&file, "")
+	for _, d := range dialogue(t, 40000, begins()) {
+		if err := w.Write(capture.Packet{Datagram: d.datagram[:40], Missing: len(d.datagram) - 40, At: d.at}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(t.TempDir(), "out.pcapng")
+	call(t, "read -w "+name+" "+saved(t, file.Bytes()), "")
+	out, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, want := cutOff(t, out), cutOff(t, file.Bytes())
+	if !slices.Equal(got, want) || slices.Max(want) == 0 {
+		t.Errorf("%d octets are missing, of %d", got, want)
+	}
+}
+
+// cutOff is how many octets of each packet of a capture are missing.
+func cutOff(t *testing.T, file []byte) (missing []int) {
+	t.Helper()
+	r, err := capture.NewReader(bytes.NewReader(file))
+	for err == nil {
+		var p capture.Packet
+		if p, err = r.Next(); err == nil {
+			missing = append(missing, p.Missing)
+		}
+	}
+	if err != io.EOF {
+		t.Fatal(err)
+	}
+	return missing
 }
 
 // A datagram that is all there, and whose TCP header claims more, is malformed.

@@ -49,17 +49,23 @@ func NewRecorder(w io.WriteCloser, application string, comment Comment) *Recorde
 
 // Segment records a datagram. After the first error, or Close, it does nothing.
 func (r *Recorder) Segment(at time.Time, datagram []byte, outgoing bool) {
+	p := Packet{Datagram: datagram, At: at, Direction: Inbound}
+	if outgoing {
+		p.Direction = Outbound
+	}
+	r.Packet(p)
+}
+
+// Packet is Segment for a datagram that another capture may have cut short.
+// The comment is the Recorder's.
+func (r *Recorder) Packet(p Packet) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.err != nil || r.closed {
 		return
 	}
-	p := Packet{Datagram: datagram, At: at, Direction: Inbound}
-	if outgoing {
-		p.Direction = Outbound
-	}
 	if r.comment != nil {
-		p.Comment = r.comment(datagram, outgoing)
+		p.Comment = r.comment(p.Datagram, p.Direction == Outbound)
 	}
 	r.err = r.out.Write(p)
 	if r.flush == nil {
