@@ -62,6 +62,12 @@ func machine(text string) (*bpf.VM, error) {
 		return nil, err
 	}
 	instructions, _ := bpf.Disassemble(program)
+	for i := range instructions {
+		if instructions[i] == (bpf.LoadExtension{Num: bpf.ExtLen}) {
+			// What was captured may be less: the total length tells.
+			instructions[i] = bpf.LoadAbsolute{Off: 2, Size: 2}
+		}
+	}
 	return bpf.NewVM(instructions)
 }
 

@@ -82,6 +82,18 @@ func TestReadWritesCut(t *testing.T) {
 	}
 }
 
+// A filter's lengths are those of datagrams, however much was captured.
+func TestReadFiltersCut(t *testing.T) {
+	cut := with(dialogue(t, 40000, begins()), func(d []byte) []byte { return d[:40] })
+	file := saved(t, pcapFile(capture.LinkRaw, bare, cut...))
+	for filter, want := range map[string]int{"greater 60": 2, "less 45": 7, "len = 46": 1} {
+		_, stdout, stderr := callWords(t, []string{"read", "-q", "--filter", filter, file}, "")
+		if got := strings.Count(stdout, "\n"); got != want || stderr != "" {
+			t.Errorf("%s: %d lines, not %d: %s", filter, got, want, stderr)
+		}
+	}
+}
+
 // cutOff is how many octets of each packet of a capture are missing.
 func cutOff(t *testing.T, file []byte) (missing []int) {
 	t.Helper()
