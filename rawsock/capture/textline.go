@@ -199,7 +199,7 @@ func (t *Text) setFields(l *Line, text string) error {
 		key, rest, _ := strings.Cut(text, " ")
 		if key == "options" {
 			if field, text, ok = strings.Cut(rest, "], length "); !ok {
-				return errors.New("its options do not end")
+				return t.setCutOptions(l, strings.TrimPrefix(rest, "["))
 			}
 			if err := t.setOptions(l, strings.TrimPrefix(field, "[")); err != nil {
 				return err
@@ -320,6 +320,22 @@ func (t *Text) setOptions(l *Line, list string) error {
 	}
 	g.DataOffset = uint8(size / 4)
 	return nil
+}
+
+// setCutOptions reads options of which the last was not captured, or is
+// malformed. tcpdump then shows no length; the sequence numbers tell it.
+func (t *Text) setCutOptions(l *Line, list string) error {
+	end := max(strings.Index(list, "[|tcp]"), strings.Index(list, "[bad opt]"))
+	if end < 0 {
+		return errors.New("its options do not end")
+	}
+	l.Length = l.seqLength
+	known := max(strings.LastIndexByte(list[:end], ','), 0)
+	l.Unread = append(l.Unread, strings.Trim(list[known:], ", >"))
+	if known == 0 {
+		return nil
+	}
+	return t.setOptions(l, list[:known])
 }
 
 // setLengths fills in the lengths of both headers, and holds those that the

@@ -17,3 +17,25 @@ func TestTextWrappedDelta(t *testing.T) {
 		t.Errorf("%v later, %q not read", gap, lines[1].Unread)
 	}
 }
+
+// tcpdump -s 64 leaves out the end of a line, and so does a malformed option.
+func TestTextCutOptions(t *testing.T) {
+	for tail, unread := range map[string]string{
+		"mss 1460,sackOK,TS [|tcp]>":   "TS [|tcp]",
+		"mss 1460,sackOK, [|tcp]":      "[|tcp]",
+		"mss 1460,sackOK,mss[bad opt]": "mss[bad opt]",
+		"mss 1460,sackOK,[bad opt]]":   "[bad opt]]",
+	} {
+		lines, r := readText(t, "IP 10.0.1.2.1 > 10.0.2.2.2: Flags [P.], seq 1:12, ack 1, win 1, options ["+tail+"\nIP 10.0.2.2.2 > 10.0.1.2.1: Flags [.], ack 12, win 1, options [ [|tcp]\n", reads())
+		if len(lines) != 2 || r.Problem() != nil {
+			t.Errorf("%s: %d lines, %v", tail, len(lines), r.Problem())
+			continue
+		}
+		if l := lines[0]; l.Length != 11 || len(l.Segment.Options) < 2 || len(l.Unread) != 1 || l.Unread[0] != unread {
+			t.Errorf("%s: length %d, %v, %q", tail, l.Length, l.Segment.Options, l.Unread)
+		}
+		if l := lines[1]; l.Length != 0 || l.Segment.DataOffset != 5 || len(l.Unread) != 1 {
+			t.Errorf("%s: then %+v", tail, l)
+		}
+	}
+}
