@@ -188,7 +188,7 @@ func (t *Text) Next() (Line, error) {
 func (t *Text) segment(r row, kind rowKind) (Line, bool) {
 	line, used, err := t.assemble(r)
 	if err != nil {
-		if kind == rowSegment && !errors.Is(err, errOtherProtocol) {
+		if errors.Is(err, errQuiet) || kind == rowSegment && !errors.Is(err, errOtherProtocol) {
 			t.tally.Unreadable++
 			t.report(r.number, 0, err.Error())
 		} else {

@@ -10,13 +10,14 @@ import (
 	"github.com/tcpscope/tcpscope/rawsock/wire"
 )
 
-// errOtherProtocol is for packets' lines that are no TCP over IPv4.
-var errOtherProtocol = errors.New("not TCP over IPv4")
-
 // parse reads a packet's whole line. Nothing of the Text changes on an error.
 func (t *Text) parse(text string) (Line, error) {
 	left, right, ok := strings.Cut(text, flagsMark)
-	if !ok {
+	switch {
+	case ok:
+	case strings.Contains(text, ": tcp "):
+		return Line{}, errQuiet
+	default:
 		return Line{}, errors.New("no TCP flags")
 	}
 	gap := strings.LastIndex(left, " > ")

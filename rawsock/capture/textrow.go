@@ -20,6 +20,13 @@ const (
 	rowSegment         // one that shows TCP flags
 )
 
+var (
+	// errOtherProtocol is for packets' lines that are no TCP over IPv4.
+	errOtherProtocol = errors.New("not TCP over IPv4")
+	// errQuiet is for those of tcpdump -q.
+	errQuiet = errors.New("tcpdump -q does not show what a segment is")
+)
+
 // flagsMark stands behind the addresses of every segment.
 const flagsMark = ": Flags ["
 

@@ -39,3 +39,11 @@ func TestTextCutOptions(t *testing.T) {
 		}
 	}
 }
+
+// Lines of tcpdump -q are not taken for other protocols'.
+func TestTextQuiet(t *testing.T) {
+	lines, r := readText(t, "17:35:43.707223 IP 10.0.1.2.1 > 10.0.2.2.2: tcp 0\n17:35:43.707299 IP 10.0.1.2.1 > 10.0.2.2.53: UDP, length 3\n", reads())
+	if len(lines) != 0 || r.Tally() != (Tally{Other: 1, Unreadable: 1}) || r.Problem() == nil || r.Problem().Error() != "line 1: tcpdump -q does not show what a segment is" {
+		t.Errorf("%+v, %v", r.Tally(), r.Problem())
+	}
+}
