@@ -379,11 +379,24 @@ func TestScript(t *testing.T) {
 	if c.state != flow.FinWait1 {
 		t.Error(c.state)
 	}
-	c.release(c.now)
+	c.release(c.now, false)
+	lines(t, c, "Flags [F.], seq 6, ack 1, win 5000")
+	c.release(c.now, true)
+	lines(t, c, "Flags [.], seq 7, ack 2, win 4999")
 	if c.state != flow.Closing {
 		t.Error(c.state)
 	}
-	lines(t, c, "Flags [F.], seq 6, ack 1, win 5000", "Flags [.], seq 7, ack 2, win 4999")
+	// For a number of segments, and for good.
+	c = in(t, flow.Established)
+	c.script.rules = []Rule{{Do: Drop, Times: 2}, {Do: Hold, Times: -1}, {Incoming: true, Do: Hold, Times: -1}}
+	for i := range 5 {
+		c.write(c.now, []byte{byte(i)})
+	}
+	lines(t, c)
+	c.release(c.now, true)
+	lines(t, c)
+	c.release(c.now, false)
+	lines(t, c, "Flags [P.], seq 3:4, ack 1, win 5000", "Flags [P.], seq 4:5, ack 1, win 5000", "Flags [P.], seq 5:6, ack 1, win 5000")
 	if len(c.script.rules) != 0 {
 		t.Error("rules left")
 	}

@@ -121,6 +121,7 @@ func (c Config) Validate() error {
 // resolved fills in what was left to us.
 func (c Config) resolved() Config {
 	zero(&c.MTU, defaultMTU)
+	c.MTU = min(c.MTU, 0xffff) // loopback's is one more than a datagram can have
 	zero(&c.MSS, uint16(c.MTU-headers))
 	zero(&c.Window, defaultWindow)
 	zero(&c.TTL, defaultTTL)

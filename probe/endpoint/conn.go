@@ -190,16 +190,17 @@ func (c *conn) end(err error) {
 // connection lives.
 func (c *conn) synchronized() bool { return c.state >= flow.SynReceived }
 
-// release lets go of what a script holds: what came goes on first, then what
-// goes.
-func (c *conn) release(now time.Time) {
+// release lets go of what a script holds in one direction.
+func (c *conn) release(now time.Time, incoming bool) {
 	c.now = now
-	came, going := c.script.heldInc, c.script.heldOut
-	c.script.heldInc, c.script.heldOut = nil, nil
-	for i := range came {
-		c.take(&came[i].Segment)
+	held := c.script.release(incoming)
+	if incoming {
+		for i := range held {
+			c.take(&held[i].Segment)
+		}
+	} else {
+		c.out = append(c.out, held...)
 	}
-	c.out = append(c.out, going...)
 	c.settle()
 }
 

@@ -277,6 +277,7 @@ func TestTransfers(t *testing.T) {
 		"window 1 twice":       {bad, Config{Window: 1}, Config{Window: 1}, 1_000, time.Hour},
 		"window 100":           {bad, Config{Window: 100}, wrap, 10_000, time.Hour},
 		"large window scale":   {bad, Config{WindowScale: 14}, Config{WindowScale: 10}, 1 << 20, 12 * time.Second},
+		"coarse window":        {bad, Config{Window: 1000, WindowScale: 9}, Config{}, 1 << 16, 60 * time.Second},
 		"small send buffer":    {bad, Config{SendBuffer: 3000}, Config{}, 1 << 18, 60 * time.Second},
 		"nothing":              {bad, Config{}, Config{}, 0, 10 * time.Second},
 		"window below segment": {calm, Config{Window: 1000}, Config{}, 1 << 16, 10 * time.Second},

@@ -44,7 +44,7 @@ func (a Action) String() string {
 	return "unknown"
 }
 
-// Rule is what befalls the next segment of a kind. It serves once.
+// Rule is what befalls the next segments of a kind.
 type Rule struct {
 	// Incoming says that it is about segments from the peer, before the state
 	// machine sees them. Those about our own apply after it has made them: it
@@ -57,6 +57,9 @@ type Rule struct {
 	// Edit changes the segment for Replace. Checksums and lengths are computed
 	// afterwards, unless it sets the Keep fields.
 	Edit func(*Datagram)
+	// Times is how many segments it serves for; zero means one, and below zero
+	// all, until Conn.Release.
+	Times int
 }
 
 // mostHeld bounds the segments that a script holds; what comes beyond them is
@@ -69,11 +72,17 @@ type script struct {
 	heldOut, heldInc []Datagram
 }
 
-// rule takes the first rule that a segment meets out of the script.
+// rule returns the first rule that a segment meets, and takes it out of the
+// script once it has served.
 func (s *script) rule(d *Datagram, incoming bool) (Rule, bool) {
 	for i, r := range s.rules {
 		if r.Incoming == incoming && (r.Match == nil || r.Match(d)) {
-			s.rules = slices.Delete(s.rules, i, i+1)
+			switch r.Times {
+			case 0, 1:
+				s.rules = slices.Delete(s.rules, i, i+1)
+			default:
+				s.rules[i].Times = max(-1, r.Times-1)
+			}
 			return r, true
 		}
 	}
@@ -122,6 +131,18 @@ func (s *script) incoming(d *Datagram) (times int) {
 		r.Edit(d)
 	}
 	return 1
+}
+
+// release ends the rules of one direction that have no end of their own, and
+// returns what was held.
+func (s *script) release(incoming bool) (held []Datagram) {
+	s.rules = slices.DeleteFunc(s.rules, func(r Rule) bool { return r.Incoming == incoming && r.Times < 0 })
+	if incoming {
+		held, s.heldInc = s.heldInc, nil
+	} else {
+		held, s.heldOut = s.heldOut, nil
+	}
+	return held
 }
 
 func hold(held []Datagram, d Datagram) []Datagram {

@@ -69,21 +69,29 @@ func (c *conn) offer() wire.Seq {
 // announce returns the window field, and moves the window's end: never back,
 // and not by too little (RFC 9293, Section 3.8.6.2.2).
 func (c *conn) announce() uint16 {
-	if offer := c.offer(); offer.Sub(c.edge) >= c.worthwhile() {
+	if offer := c.offer(); c.worthwhile(offer) {
 		c.edge = offer
 	}
-	return uint16(min(uint32(max(0, c.edge.Sub(c.rcvNxt)))>>c.receiveShift, 0xffff))
+	return uint16(min(c.shown(c.edge), 0xffff))
 }
 
-// worthwhile is the least by which the window is opened.
-func (c *conn) worthwhile() int32 {
-	return max(1, int32(min(c.cfg.Window/2, uint32(c.cfg.MSS))))
+// shown is what the window field shows of a window that ends at edge.
+func (c *conn) shown(edge wire.Seq) uint32 {
+	return uint32(max(0, edge.Sub(c.rcvNxt))) >> c.receiveShift
+}
+
+// worthwhile reports whether the window is to be opened: by so much that the
+// peer can do something with it, or from a rest that the field cannot show.
+func (c *conn) worthwhile(offer wire.Seq) bool {
+	least := max(1, int32(min(c.cfg.Window/2, uint32(c.cfg.MSS))))
+	rest := c.edge != c.rcvNxt && c.shown(c.edge) == 0
+	return offer.Sub(c.edge) >= least || rest && c.shown(offer) > 0
 }
 
 // windowOpens reports whether the peer should be told of the room that reading
 // has made: it has used up half of what it knew of.
 func (c *conn) windowOpens() bool {
-	return c.offer().Sub(c.edge) >= c.worthwhile() && 2*int64(c.edge.Sub(c.rcvNxt)) <= int64(c.cfg.Window)
+	return c.worthwhile(c.offer()) && 2*int64(c.edge.Sub(c.rcvNxt)) <= int64(c.cfg.Window)
 }
 
 // sendNext sends a segment if there is one to be sent: first what was lost
