@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -81,8 +82,10 @@ func hint(err error) string {
 }
 
 // oneLine words an error, of which several may be joined, so that a terminal
-// shows it as it is.
-func oneLine(err error) string { return report.Escape(strings.ReplaceAll(err.Error(), "\n", "; ")) }
+// shows it as it is. What fails at every turn is said once.
+func oneLine(err error) string {
+	return report.Escape(strings.Join(slices.Compact(strings.Split(err.Error(), "\n")), "; "))
+}
 
 // complain writes what the user must know about err to stderr. A reader that
 // has had enough knows.

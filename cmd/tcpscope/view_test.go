@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -135,5 +136,13 @@ func TestReadUnsplit(t *testing.T) {
 func TestWatchHelpInterface(t *testing.T) {
 	if _, stdout, _ := call(t, "watch --help", ""); !strings.Contains(stdout, "  -i, --interface NAME  ") {
 		t.Error(stdout)
+	}
+}
+
+// A disk that stays full is one problem.
+func TestOneLine(t *testing.T) {
+	full, other := errors.New("no space"), errors.New("no way")
+	if got := oneLine(errors.Join(full, errors.Join(full, other))); got != "no space; no way" {
+		t.Error(got)
 	}
 }
