@@ -19,8 +19,8 @@ type Viewer interface {
 	Writer
 	// Sight shows a datagram. It keeps nothing of s.
 	Sight(s *Sight) error
-	// Leave shows a connection that is over, or forgotten, or the last of a
-	// capture. It is called once for each.
+	// Leave shows a connection that is forgotten, whose ports are used again, or
+	// that is left when the run ends. It is called once for each.
 	Leave(c *flow.Connection) error
 	// Picture shows octets field by field. Only ViewPicture does.
 	Picture(o *Octets) error
@@ -120,6 +120,9 @@ func (t *textView) summary(r finding.Record) error {
 		return nil
 	}
 	segments, _ := r.Int("segments")
+	if exit, _ := r.Int("exit"); segments == 0 && exit != 0 {
+		return nil // there is an error to be read instead
+	}
 	connections, _ := r.Int("connections")
 	line := Plural(segments, "segment") + " of " + Plural(connections, "connection")
 	for _, more := range []struct{ field, words string }{
