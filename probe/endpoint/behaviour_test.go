@@ -446,6 +446,7 @@ func TestValidate(t *testing.T) {
 		"DSCP 64: the most is 63":                                            {DSCP: 64},
 		"MTU 127: must be from 128 to 65535":                                 {MTU: 127},
 		"send buffer -1: must be from 0 to 1073741824":                       {SendBuffer: -1},
+		"congestion window -1: must be from 0 to 1073741824":                 {CongestionWindow: -1},
 		"MSS 1, and yet no MSS":                                              {MSS: 1, NoMSS: true},
 		"a time below zero":                                                  {GiveUp: -1},
 	} {

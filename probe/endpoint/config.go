@@ -66,6 +66,10 @@ type Config struct {
 	TTL  uint8
 	DSCP uint8
 
+	// CongestionWindow is how many octets may be under way, whatever is lost;
+	// zero means what RFC 5681 lets us. It is for laboratories: on a network of
+	// others it takes their share.
+	CongestionWindow int
 	// SendBuffer is how many written octets may wait for acknowledgement;
 	// zero means 1 MiB.
 	SendBuffer int
@@ -110,6 +114,8 @@ func (c Config) Validate() error {
 		return fmt.Errorf("MTU %d: must be from %d to 65535", c.MTU, headers+leastMSS)
 	case c.SendBuffer < 0 || c.SendBuffer > maxWindow:
 		return fmt.Errorf("send buffer %d: must be from 0 to %d", c.SendBuffer, maxWindow)
+	case c.CongestionWindow < 0 || c.CongestionWindow > maxWindow:
+		return fmt.Errorf("congestion window %d: must be from 0 to %d", c.CongestionWindow, maxWindow)
 	case c.NoMSS && c.MSS != 0:
 		return fmt.Errorf("MSS %d, and yet no MSS", c.MSS)
 	case c.TimeWait < 0 || c.GiveUp < 0:

@@ -12,6 +12,7 @@ const (
 // is being repaired.
 type congestion struct {
 	cwnd, ssthresh int
+	fixed          int // chosen instead of cwnd; zero if not
 	acked          int // towards the next segment's worth in congestion avoidance
 	// recovering: a loss that was told by duplicate ACKs is being repaired;
 	// restarting: one that a timeout has told. Both end when recover, the
@@ -21,6 +22,14 @@ type congestion struct {
 	// duplicates are the duplicate ACKs in a row, and departed the octets
 	// that they say have left the network: without SACK all that is known.
 	duplicates, departed int
+}
+
+// window is how many octets may be under way.
+func (k *congestion) window() int {
+	if k.fixed > 0 {
+		return k.fixed
+	}
+	return k.cwnd
 }
 
 func (k *congestion) begin(mss int, synLost bool) {

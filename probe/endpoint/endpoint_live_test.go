@@ -326,6 +326,7 @@ func TestLiveKinds(t *testing.T) {
 		"MSS 8960":        {endpoint.Config{MSS: 8960}, 1 << 20},
 		"without options": {endpoint.Config{NoMSS: true, NoSACK: true, NoTimestamps: true, NoWindowScale: true}, 1 << 20},
 		"timestamps wrap": {endpoint.Config{TSval: 0xfffffff0, NoSACK: true}, 1 << 20},
+		"chosen window":   {endpoint.Config{CongestionWindow: 100_000}, 1 << 20},
 		"window 1":        {endpoint.Config{Window: 1}, 10},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -121,6 +121,7 @@ func (c *conn) established(ack wire.Seq) {
 	c.rtt.established()
 	c.timers.stop(retransmit)
 	c.board.reset(ack)
+	c.congestion.fixed = c.cfg.CongestionWindow
 	c.congestion.begin(c.room(), c.rtt.synLost)
 }
 

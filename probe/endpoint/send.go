@@ -107,7 +107,7 @@ func (c *conn) sendNext() bool {
 		return c.sendNew(pipe)
 	}
 	n := min(int(to.Sub(from)), c.room())
-	if !c.repair && pipe > 0 && pipe+n > c.congestion.cwnd {
+	if !c.repair && pipe > 0 && pipe+n > c.congestion.window() {
 		return false
 	}
 	c.sendAgain(from, n)
@@ -138,7 +138,7 @@ func (c *conn) sendNew(pipe int) bool {
 		return false
 	}
 	silly := n == usable && n < min(pending, room)
-	if silly && n < int(c.maxWnd/2) || pipe > 0 && pipe+n > c.congestion.cwnd {
+	if silly && n < int(c.maxWnd/2) || pipe > 0 && pipe+n > c.congestion.window() {
 		return false
 	}
 	c.sendFresh(n, fin)
