@@ -143,7 +143,8 @@ func (all *inputs) next() *packet {
 	return &all.taken.packet
 }
 
-// other counts what was no TCP over IPv4, unreadable what looked like it.
+// tally counts what was no IPv4, or in text no TCP over it, as other, and lines
+// and dumps that looked like segments and could not be read as unreadable.
 func (all *inputs) tally() (other, unreadable int64) {
 	for _, in := range all.files {
 		other += in.other
@@ -230,7 +231,7 @@ func (in *input) nextFrame() error {
 			continue
 		}
 		in.packet = packet{
-			at: f.At.Local(), datagram: datagram, missing: f.Missing(), device: f.Device,
+			at: f.At.Local(), datagram: datagram, missing: f.Missing(), device: f.Device, comment: f.Comment,
 			directed: f.Direction != capture.Unknown, outgoing: f.Direction == capture.Outbound,
 			place: ((in.number<<8|f.Interface&0xff)<<16|int(f.DeviceIndex&0xffff))<<2 | int(f.Direction),
 		}

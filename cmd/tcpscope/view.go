@@ -97,6 +97,7 @@ type packet struct {
 	// directed says that it is known whether it was outgoing.
 	directed, outgoing bool
 	text               *textLine // nil unless it was read from text
+	comment            []byte    // what the capture file says of it
 }
 
 // viewing is one run of watch or read.
@@ -257,7 +258,7 @@ func cut(err error) bool {
 
 // record is the segment object of what was just seen.
 func (v *viewing) record(p *packet) finding.Record {
-	record := probe.SegmentRecord(p.datagram).Set("n", v.sight.N).Set("device", p.device)
+	record := probe.SegmentRecord(p.datagram).Set("n", v.sight.N).Set("device", p.device).Set("comment", string(p.comment))
 	if !p.undated {
 		record = record.Set("at", p.at)
 	}
