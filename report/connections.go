@@ -40,7 +40,7 @@ func (c *connections) leave(of *flow.Connection) error {
 	}
 	var handshake, duration string
 	if rtt, ok := of.HandshakeRTT(); ok {
-		handshake = Duration(rtt)
+		handshake = exact(rtt)
 	}
 	if of.Segments() > 1 && !of.Began().IsZero() {
 		duration = lifetime(of.Last().Sub(of.Began()))
@@ -85,7 +85,7 @@ func (c *connections) row(s style, cells ...string) {
 // that is not for long.
 func lifetime(d time.Duration) string {
 	if d < 100*time.Second {
-		return Duration(d)
+		return exact(d)
 	}
 	return span(d)
 }
