@@ -207,7 +207,7 @@ func places() []place {
 	return []place{
 		{"neighbour", netlab.Pair(), "10.0.0.2", 80, 64},
 		{"layer 3", layer3, "10.0.0.2", 80, 64},
-		{"three routers", netlab.Upper(), "10.0.2.2", 9999, 61},
+		{"three routers", netlab.Upper(), "10.0.2.2", 80, 61},
 		{"nat", netlab.Masquerading(), "203.0.113.2", 80, 63},
 		{"loopback", self, "127.0.0.1", 80, 64},
 		{"own address", self, "10.0.0.1", 80, 64},

@@ -188,7 +188,7 @@ func TestRouteOverLayer3(t *testing.T) {
 		topology.Links[i].Layer3 = i%2 == 0
 	}
 	lab := netlab.Start(t, topology)
-	if _, err := dial(lab.Host("ant"), netip.MustParseAddrPort("10.0.2.2:9999"), 5*time.Second); err != nil {
+	if _, err := dial(lab.Host("ant"), netip.MustParseAddrPort("10.0.2.2:80"), 5*time.Second); err != nil {
 		t.Error(err)
 	}
 	if got := arrivingTTL(t, lab.Host("ant"), lab.Host("apple")); got != 61 {

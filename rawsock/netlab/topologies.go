@@ -32,19 +32,20 @@ func Pair() Topology {
 	}
 }
 
-// Upper is the network in which a client on ant, 10.0.1.2, talks to the
-// upper-case server on apple, 10.0.2.2 port 9999. Three routers stand between
-// them, so that a TTL of 64 arrives as 61.
+// Upper is the network in which tcp-upper-client on ant, 10.0.1.2, talks to
+// tcp-upper-server on apple, 10.0.2.2, whose port 9999 is free for it; apple
+// listens on port 80. Three routers stand between them, so that a TTL of 64
+// arrives as 61.
 func Upper() Topology {
 	return Topology{
 		Name:    "upper",
-		Summary: "three routers between ant 10.0.1.2 and apple 10.0.2.2 (listens on 9999)",
+		Summary: "three routers between ant 10.0.1.2 and apple 10.0.2.2 (listens on 80)",
 		Hosts: []Host{
 			{Name: "ant", Routes: []Route{defaultVia("10.0.1.1")}},
 			{Name: "router1", Router: true, Routes: []Route{via("10.0.2.0/24", "10.0.12.2"), via("10.0.23.0/24", "10.0.12.2")}},
 			{Name: "router2", Router: true, Routes: []Route{via("10.0.1.0/24", "10.0.12.1"), via("10.0.2.0/24", "10.0.23.3")}},
 			{Name: "router3", Router: true, Routes: []Route{via("10.0.1.0/24", "10.0.23.2"), via("10.0.12.0/24", "10.0.23.2")}},
-			{Name: "apple", Routes: []Route{defaultVia("10.0.2.1")}, Listen: []uint16{9999}},
+			{Name: "apple", Routes: []Route{defaultVia("10.0.2.1")}, Listen: []uint16{80}},
 		},
 		Links: []Link{
 			between("ant", "10.0.1.2/24", "router1", "10.0.1.1/24"),

@@ -90,7 +90,7 @@ func TestUpper(t *testing.T) {
 	if got := arrivingTTL(t, apple, ant); got != 61 {
 		t.Errorf("apple's TTL at ant is %d, want 61", got)
 	}
-	local, err := dial(ant, netip.MustParseAddrPort("10.0.2.2:9999"), 5*time.Second)
+	local, err := dial(ant, netip.MustParseAddrPort("10.0.2.2:80"), 5*time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
