@@ -46,7 +46,10 @@ func (e *Endpoint) Dial(ctx context.Context, cfg Config) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c, c.Handshake(ctx)
+	if err := c.Handshake(ctx); err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 // Handshake waits until a connection is in ESTABLISHED, or beyond. Where that
