@@ -83,7 +83,7 @@ func buildClient(t *testing.T) (path string) {
 	t.Helper()
 	netlab.Live(t)
 	path = filepath.Join(t.TempDir(), "tcp-upper-client")
-	build := exec.Command("go", "build", "-o", path, "../tcp-upper-client")
+	build := exec.Command("go", "build", "-buildvcs=false", "-o", path, "../tcp-upper-client")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0") // also where this test is built otherwise, for the race detector
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
