@@ -83,7 +83,7 @@ func newTracker(n int, s *Sight) tracker {
 func (t *tracker) rung(s *Sight, absolute bool) rung {
 	e, g := s.Event, s.Segment
 	r := rung{
-		steps: e.Steps, seq: e.RelSeq, ack: e.RelAck, length: segmentLength(s.Header, g), window: g.Window, flags: g.Flags,
+		steps: e.Steps, seq: e.RelSeq, ack: e.RelAck, length: s.Header.DataLen(g), window: g.Window, flags: g.Flags,
 		from: e.From, client: e.Client, server: e.Server, shape: e.Shape, copy: e.Copy,
 	}
 	if absolute || s.Relative {
@@ -98,17 +98,6 @@ func (t *tracker) rung(s *Sight, absolute bool) rung {
 		t.missing[side] = missing
 	}
 	return r
-}
-
-// segmentLength is that of the payload on the wire, which the capture may have
-// cut off. A TotalLen of zero is that of a datagram that a device is to cut
-// into segments.
-func segmentLength(h *wire.Header, g *wire.Segment) uint32 {
-	n := int(h.TotalLen) - 4*int(h.IHL) - 4*int(g.DataOffset)
-	if h.TotalLen == 0 || n < 0 {
-		return uint32(len(g.Payload))
-	}
-	return uint32(n)
 }
 
 // label names the segment, in words that may be parted. A brief one has the

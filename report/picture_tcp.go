@@ -17,12 +17,10 @@ type carrier struct {
 
 // data is how many octets the segment carries, here or not.
 func (in carrier) data(g *wire.Segment) uint32 {
-	if in.ip != nil && g.DataOffset >= 5 {
-		if n := int(in.ip.TotalLen) - 4*int(in.ip.IHL) - 4*int(g.DataOffset); n >= 0 {
-			return uint32(n)
-		}
+	if in.ip == nil {
+		return uint32(len(g.Payload))
 	}
-	return uint32(len(g.Payload))
+	return in.ip.DataLen(g)
 }
 
 // tcp takes a segment apart that begins at an offset.

@@ -51,7 +51,7 @@ type face struct {
 func faceOf(c *Connection, h *wire.Header, g *wire.Segment, from Side) face {
 	f := face{
 		connection: c.serial, from: from, id: h.ID,
-		seq: g.Seq, ack: g.Ack, flags: g.Flags, window: g.Window, length: payload(h, g),
+		seq: g.Seq, ack: g.Ack, flags: g.Flags, window: g.Window, length: h.DataLen(g),
 	}
 	for i := range g.Options {
 		if val, ecr, ok := g.Options[i].Timestamps(); ok {

@@ -32,7 +32,7 @@ type pass struct {
 // follow takes one segment that is no copy.
 func (c *Connection) follow(at time.Time, h *wire.Header, g *wire.Segment, from Side) Event {
 	p := pass{c: c, at: at, h: h, g: g, from: from, s: &c.ends[from], r: &c.ends[from.Peer()]}
-	p.length = payload(h, g)
+	p.length = h.DataLen(g)
 	p.end = g.Seq.Add(p.length)
 	for _, f := range [...]wire.Flags{wire.SYN, wire.FIN} {
 		if g.Flags&f != 0 {
@@ -83,15 +83,6 @@ func (p *pass) account() {
 	}
 	s.show(s.shown(p.r), p.at, p.takesBack)
 	p.r.suggest(p.r.shown(s), p.at)
-}
-
-// payload is the length of a segment's payload on the wire. A capture may have
-// cut it short; large segments that a device will split have no total length.
-func payload(h *wire.Header, g *wire.Segment) uint32 {
-	if n := int(h.TotalLen) - 4*int(h.IHL) - 4*int(g.DataOffset); h.TotalLen != 0 && g.DataOffset != 0 && n >= 0 {
-		return uint32(n)
-	}
-	return uint32(len(g.Payload))
 }
 
 // reset follows an RST.

@@ -136,7 +136,7 @@ func (s *Streams) Add(e *Event, h *wire.Header, g *wire.Segment, octets []byte, 
 		in.begin(e.Connection.End(e.From.Peer()), g.Ack)
 		in.acknowledge(g.Ack, tell)
 	}
-	length := payload(h, g)
+	length := h.DataLen(g)
 	if e.Steps&(1<<Data|1<<Retransmission) != 0 {
 		out.take(seq, octets[:min(uint32(len(octets)), length)], length, tell)
 	}

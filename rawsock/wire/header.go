@@ -51,6 +51,18 @@ type Header struct {
 	KeepLengths bool
 }
 
+// DataLen is the length of a segment's data on the wire, in octets, by the
+// lengths that both headers claim: a capture may have cut off the end. Large
+// segments that a device is to split have a TotalLen of zero, and a segment
+// that was not parsed has no DataOffset; of those it is the length of Payload.
+func (h *Header) DataLen(g *Segment) uint32 {
+	n := int(h.TotalLen) - 4*int(h.IHL) - 4*int(g.DataOffset)
+	if h.TotalLen == 0 || g.DataOffset < 5 || n < 0 {
+		return uint32(len(g.Payload))
+	}
+	return uint32(n)
+}
+
 // ParseHeader reads an IPv4 header and returns what follows it, cut to
 // TotalLen where b is longer. Options and payload alias b.
 //
