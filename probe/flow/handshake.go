@@ -13,7 +13,6 @@ func (p *pass) request() {
 	switch {
 	case s.syn && g.Seq == s.base && s.unseen && !p.late():
 		p.steps |= stepsOf(Handshake1, OutOfOrder) // overtaken by its answer
-		c.synAt = p.at
 		s.unseen = false
 		s.stream.missing--
 		s.offer(o)
