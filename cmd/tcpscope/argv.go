@@ -21,6 +21,7 @@ type commandLine struct {
 type givenFlag struct {
 	written string // "-p", "--ports"
 	name    string // "p", "ports"
+	letter  string // of a bundle, if it is no flag
 	value   string
 	valued  bool
 }
@@ -176,6 +177,9 @@ func (l *commandLine) bundle(known []cli.Flag, word string, argv []string) ([]st
 		}
 		if flag == nil {
 			given.name, given.written = "", word
+			if len(word) > 2 {
+				given.letter = word[i : i+1]
+			}
 			l.flags = append(l.flags, given)
 			return argv, nil
 		}
@@ -205,7 +209,11 @@ func (l *commandLine) check(path string, flags []cli.Flag) error {
 		switch {
 		case flagNamed(flags, f.name) != nil:
 		case f.name == "":
-			return misuse("unknown flag %s%s", f.written, didYouMean("--", f.written, flagNames(flags)))
+			near := didYouMean("--", f.written, flagNames(flags))
+			if near == "" && f.letter != "" {
+				return misuse("unknown flag -%s in %s", f.letter, f.written)
+			}
+			return misuse("unknown flag %s%s", f.written, near)
 		case path != "":
 			return misuse("%s is not a flag of %s", f.written, path)
 		case len(l.words) == 0:

@@ -73,6 +73,9 @@ func (p *program) viewSettings(c *cli.Context) (v viewed, err error) {
 	if len(chosen) > 1 {
 		return v, usageError{errors.New(enumerate(chosen) + " are different views"), "give one of them"}
 	}
+	if len(chosen) > 0 && v.views.View != report.ViewFollow && (v.views.Hex || v.views.ASCII) {
+		return v, usageError{errors.New(chosen[0] + " shows no octets"), "leave -X and -A out, or give --follow"}
+	}
 	if v.count, err = integer(c, "count", 1, math.MaxInt64); err != nil {
 		return v, err
 	}

@@ -186,8 +186,8 @@ func (v *viewing) watch(ctx context.Context, ring *rawsock.PacketConn, w watchfu
 	}
 	devices := newDevices(w.device != "")
 	batch := make([]wire.Arrival, watchBatch)
-	for {
-		n, err := ring.Receive(listening, batch)
+	for down := false; ; {
+		n, err := receive(listening, ring, batch, down)
 		for i := range batch[:n] {
 			done, err := v.show(devices.packet(&batch[i]))
 			if done || err != nil {
@@ -197,15 +197,40 @@ func (v *viewing) watch(ctx context.Context, ring *rawsock.PacketConn, w watchfu
 		switch {
 		case listening.Err() != nil:
 			return ctx.Err()
-		case errors.Is(err, syscall.ENETDOWN):
-			return fmt.Errorf("%s went down, or away: %w", w.device, err)
-		case err != nil:
+		case n > 0:
+			down = false
+		case errors.Is(err, syscall.ENETDOWN) && !down:
+			down = true
+			fmt.Fprintf(v.job.stderr, "tcpscope: %s is down; waiting for it\n", w.device)
+		case down && !deviceExists(w.device):
+			return fmt.Errorf("%s is gone: %w", w.device, syscall.ENETDOWN)
+		case err != nil && !down:
 			return err
 		}
 		if err := v.job.report.Flush(); err != nil {
 			return err
 		}
 	}
+}
+
+// downGlance is how often a device that is down is looked for: the kernel does
+// not say when it is deleted.
+const downGlance = 200 * time.Millisecond
+
+// receive takes what a ring has, and waits for it; not for long while the
+// device is down.
+func receive(ctx context.Context, ring *rawsock.PacketConn, batch []wire.Arrival, down bool) (int, error) {
+	if !down {
+		return ring.Receive(ctx, batch)
+	}
+	ctx, stop := context.WithTimeout(ctx, downGlance)
+	defer stop()
+	return ring.Receive(ctx, batch)
+}
+
+func deviceExists(device string) bool {
+	_, err := net.InterfaceByName(device)
+	return err == nil
 }
 
 // devices names devices by their index.
