@@ -349,13 +349,13 @@ func TestLiveWatchCopies(t *testing.T) {
 // so that no one answers them.
 func pass(t *testing.T, host *netlab.Node, device string, packets ...dated) {
 	t.Helper()
-	if err := send(host, device, packets...); err != nil {
+	if err := tryPass(host, device, packets...); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// send is pass where it may fail.
-func send(host *netlab.Node, device string, packets ...dated) error {
+// tryPass is pass where it may fail.
+func tryPass(host *netlab.Node, device string, packets ...dated) error {
 	return host.Do(func() error {
 		conn, err := rawsock.OpenPacket(rawsock.PacketConfig{Interface: device, Destination: net.HardwareAddr{2, 0, 0, 0, 0, 99}, Snap: 64})
 		if err != nil {
@@ -451,7 +451,7 @@ func TestLiveWatchDeviceGone(t *testing.T) {
 	go func() {
 		defer close(sent)
 		for ticker := time.NewTicker(20 * time.Millisecond); ; {
-			_ = send(ant, "apple", again...)
+			_ = tryPass(ant, "apple", again...)
 			select {
 			case <-seen:
 				return
