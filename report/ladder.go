@@ -86,13 +86,10 @@ func (l *ladder) draw(t *talk, r *rung) {
 	l.last = t
 	l.rung(&t.drawn, r)
 	t.told = false
-	if over(r.client) && over(r.server) {
+	if r.client.Over() && r.server.Over() {
 		l.foot(t)
 	}
 }
-
-// over reports whether an end in that state has nothing left to send.
-func over(s flow.State) bool { return s == flow.Closed || s == flow.TimeWait }
 
 // foot closes a connection's ladder, unless nothing has happened since that was
 // done.

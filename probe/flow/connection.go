@@ -140,7 +140,7 @@ func (c *Connection) InFlight(s Side) (octets uint32, ok bool) {
 
 // over reports whether nothing of the connection is left but TIME-WAIT.
 func (c *Connection) over() bool {
-	return c.ends[Client].state.over() && c.ends[Server].state.over()
+	return c.ends[Client].state.Over() && c.ends[Server].state.Over()
 }
 
 // gives reports whether a SYN from side s, which is no repetition, begins

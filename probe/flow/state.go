@@ -27,8 +27,9 @@ const (
 // String returns RFC 9293's name in lower case, or "unknown".
 func (s State) String() string { return nameOf(finding.EndStates(), int(s)) }
 
-// over reports whether an end has nothing left to send.
-func (s State) over() bool { return s == Closed || s == TimeWait }
+// Over reports whether an end in this state has nothing left to send. It is
+// false of Unknown.
+func (s State) Over() bool { return s == Closed || s == TimeWait }
 
 // synchronized reports whether a SYN that arrives in this state draws a
 // challenge ACK and leaves the connection as it is (RFC 9293, Section
